@@ -237,7 +237,7 @@ export class AgentChannel implements SessionHandler<AgentSession> {
     this.sendTrust(session);
     log.info({ host: name, version: hello.version }, "agent connected");
     this.presence.connected(name);
-    this.conditions.begin(name);
+    this.conditions.begin(name, keyOfPeer(session.identity));
   }
 
   private async register(hello: Hello): Promise<void> {
@@ -415,7 +415,8 @@ export class AgentChannel implements SessionHandler<AgentSession> {
       return;
     }
     const line = "second session with another key: refused, because an agent of this host is connected";
-    this.deps.log[this.conditions.refuse(host, { reason: "name-taken" }) ? "warn" : "debug"]({ host }, line);
+    const refusal = { reason: "name-taken", key: keyOfPeer(session.identity) } as const;
+    this.deps.log[this.conditions.refuse(host, refusal) ? "warn" : "debug"]({ host }, line);
     throw new Rejection(closeCodes.hostTaken, `an agent with another key is connected as host "${host}"`);
   }
 

@@ -60,9 +60,9 @@ export class ConditionIntake {
     return this.reported.covers(host, this.deps.nowMs() - agoMs);
   }
 
-  /** A session has begun. */
-  begin(host: string): void {
-    this.refused.accepted(host);
+  /** A session has begun. @param key of its agent */
+  begin(host: string, key?: string): void {
+    for (const other of this.refused.accepted(host, key)) if (other !== host) this.present.update(other);
     this.reported.begin(host, this.deps.nowMs());
     this.unknownProblems.delete(host);
     this.present.update(host);

@@ -5,10 +5,13 @@ import type { ConditionFacts } from "../../schema/agent/index.ts";
 export interface Refusal {
   readonly reason: "revoked" | "expired" | "name-taken" | "vtep-taken";
   readonly values?: Readonly<Record<string, string>>;
+  /** Of the agent that is refused, where another one has the host's name. */
+  readonly key?: string | undefined;
 }
 
 interface Refused {
   readonly reason: Refusal["reason"];
+  readonly key: string | undefined;
   readonly values: Readonly<Record<string, string>>;
   readonly since: Date;
   lastMs: number;
@@ -23,20 +26,28 @@ export class RefusedAgents {
   private readonly byHost = new Map<string, Refused>();
 
   /** @returns whether it is another than before: worth a line in the log */
-  note(host: string, { reason, values = {} }: Refusal, now: Date, nowMs: number): boolean {
+  note(host: string, { reason, values = {}, key }: Refusal, now: Date, nowMs: number): boolean {
     const known = this.find(host, nowMs);
     if (known?.reason === reason) {
       known.lastMs = nowMs;
       return false;
     }
-    this.byHost.set(host, { reason, values, since: now, lastMs: nowMs });
+    this.byHost.set(host, { reason, key, values, since: now, lastMs: nowMs });
     return true;
   }
 
-  /** The host has a session: another agent of its name may still be refused. */
-  accepted(host: string): void {
-    const isOther = ["name-taken", "vtep-taken"].includes(this.byHost.get(host)?.reason ?? "");
-    if (!isOther) this.byHost.delete(host);
+  /**
+   * The host has a session. Another agent of its name, or with its VTEP, may still be refused.
+   * @param key of its agent
+   * @returns the hosts whose condition is over
+   */
+  accepted(host: string, key: string | undefined): string[] {
+    const over = [...this.byHost].filter(([of, { reason, values, key: refused }]) => {
+      if (reason === "vtep-taken") return values.agent === host;
+      return of === host && (reason !== "name-taken" || (key !== undefined && refused === key));
+    });
+    for (const [of] of over) this.byHost.delete(of);
+    return over.map(([of]) => of);
   }
 
   forget(host: string): void {

@@ -2,13 +2,13 @@
 import { once } from "node:events";
 import type { AddressInfo, Socket } from "node:net";
 import { pino } from "pino";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { type WebSocket, WebSocketServer } from "ws";
 import { FrameAssembly } from "../../node-agent/controller-link/frame-assembly.ts";
 import { ControllerLink, type LinkHandlers } from "../../node-agent/controller-link/link.ts";
 import { afterEnd } from "../../node-agent/controller-link/link-state.ts";
 import { parseRevision, parseVni } from "../../schema/address/index.ts";
-import { FrameError } from "../../schema/agent/index.ts";
+import { closeCodes, FrameError } from "../../schema/agent/index.ts";
 import { waitUntil } from "../../testkit/lab/wait.ts";
 
 const asOf = parseRevision(7);
@@ -20,7 +20,7 @@ const secondHalf = JSON.stringify({ type: "snapshot", asOf, networks: [red], ans
 
 const framesInARead = 8;
 
-async function startLink() {
+async function startLink(log = pino({ level: "silent" })) {
   const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
   await once(server, "listening");
   const seen: string[] = [];
@@ -53,7 +53,7 @@ async function startLink() {
     if (turns.length < framesInARead) setImmediate(countTurns);
   };
   const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
-  const link: ControllerLink = new ControllerLink(url, () => undefined, handlers, pino({ level: "silent" }));
+  const link: ControllerLink = new ControllerLink(url, () => undefined, handlers, log);
   const accepted = once(server, "connection") as Promise<[WebSocket]>;
   link.start();
   const [peer] = await accepted;
@@ -139,6 +139,52 @@ test("pauses grow from failure to failure, and start anew after a live session",
   expect(afterEnd(failed, 0, 0.5)).toEqual({ failures: 3, pauseMs: 500 });
   const live = { kind: "live" } as Parameters<typeof afterEnd>[0];
   expect(afterEnd(live, 30_000, 0.5)).toEqual({ failures: 1, pauseMs: 30_125 });
+});
+
+describe("an agent that is refused until an operator acts", () => {
+  const refusals = [
+    ["its certificate was revoked", closeCodes.certificateEnded],
+    ["its name is taken", closeCodes.hostTaken],
+    ["its VTEP is taken, or it is not registered", closeCodes.hostUnknown],
+    ["its host was deleted", closeCodes.hostDeleted],
+  ] as const;
+
+  test.each(refusals)("waits longer and longer because %s, and logs that once", async (why, code) => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout", "performance"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const lines: { level: number; msg: string }[] = [];
+    const log = pino({ level: "debug" }, { write: (line) => lines.push(JSON.parse(line)) });
+    const { link, peer, server, seen } = await startLink(log);
+    const warnings = () => lines.filter(({ level }) => level >= 40).length;
+    /** Refuses, and lets the pause pass. @returns what the agent says in that time, and its next connection */
+    async function refuse(socket: WebSocket, reason: string) {
+      socket.close(code, reason);
+      while (link.status.kind !== "waiting") await new Promise((resolve) => setImmediate(resolve));
+      const { status } = link;
+      const pauseMs = status.retryAtMs - performance.now();
+      const again = once(server, "connection") as Promise<[WebSocket]>;
+      await vi.advanceTimersByTimeAsync(pauseMs + 1);
+      return { status, pauseMs, next: (await again)[0] };
+    }
+    let socket = peer;
+    for (let attempt = 0; attempt < 12; attempt++) {
+      const { status, pauseMs, next } = await refuse(socket, why);
+      const longest = Math.min(300_000, 1_000 * 2 ** attempt);
+      expect(pauseMs).toBeGreaterThanOrEqual(longest / 2 - 1);
+      expect(pauseMs).toBeLessThanOrEqual(longest);
+      expect(status).toMatchObject({ isRefused: true, reason: `${why} (${code})` });
+      expect(warnings()).toBe(1);
+      socket = next;
+    }
+    socket = (await refuse(socket, "another reason")).next;
+    expect(warnings()).toBe(2);
+    socket.send(firstHalf);
+    socket.send(secondHalf);
+    while (link.status.kind !== "connected") await new Promise((resolve) => setImmediate(resolve));
+    expect((await refuse(socket, why)).pauseMs).toBeLessThanOrEqual(1_000);
+    expect(warnings()).toBe(3);
+    expect(seen.filter((each) => each.startsWith("closed"))).toHaveLength(14);
+  });
 });
 
 test("the position in the log may not go back within a session", () => {
