@@ -93,6 +93,7 @@ function kernelOf(calls: MadeUpCalls, heard: Heard[]): KernelEdges {
     adoptedFor: () => undefined,
     disown: async () => {},
     isDisowned: () => false,
+    survey: () => undefined,
     ensure: async () => [],
     portWarnings: async () => [],
     remove: async () => {},

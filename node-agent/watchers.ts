@@ -2,10 +2,13 @@
 import type { Logger } from "pino";
 import type { Vni } from "../schema/address/index.ts";
 import type { Clock, Core } from "./core.ts";
+import { Links } from "./kernel/devices/links.ts";
+import { countTcx, describeBpfObjects } from "./kernel/sockets/bpf-programs.ts";
 import { watchRoutes } from "./kernel/sockets/route-watch.ts";
 import type { Kernel } from "./open-kernel.ts";
 import { GuestWatch } from "./watch/guest-watch.ts";
 import { KernelWatch } from "./watch/kernel-watch.ts";
+import { ProgramWatch } from "./watch/program-watch.ts";
 
 export type Watchers = ReturnType<typeof startWatchers>;
 
@@ -39,6 +42,9 @@ export function startWatchers(
   const stopRoutes = watchRoutes(lookAtRoutes);
   const guests = new GuestWatch({ ...kernel, ...core, takenOver, onFinding: core.reports.found, nowMs });
   const changes = new KernelWatch({ ...kernel, ...core, guests, onUnderlay: lookAtRoutes, nowMs, random, log });
+  const links = new Links(kernel.requests);
+  const listLinks = () => links.list();
+  const programs = new ProgramWatch({ ...kernel, ...core, listLinks, countTcx, describeBpfObjects, nowMs });
   core.conditions.attach(guests);
   return {
     changes,
@@ -46,6 +52,7 @@ export function startWatchers(
     close: () => {
       stopRoutes();
       changes.close();
+      programs.close();
       guests.close();
     },
   };

@@ -35,6 +35,7 @@ export const processClock: Clock = {
 /** A kernel without anything in it, which takes everything and keeps nothing. */
 export const inertEdges: KernelEdges = {
   devices: {
+    survey: () => undefined,
     hasLeftovers: false,
     deviceOf: () => undefined,
     vniOfBridge: () => undefined,

@@ -64,6 +64,8 @@ export class EntryWriter {
   private concurrent: ConcurrentWrites | undefined;
   /** Networks of which the kernel may lack entries, each with its last request for a comparison. */
   private readonly incomplete = new Map<Vni, number>();
+  /** Networks whose requested comparison has not ended. */
+  private readonly awaited = new Set<Vni>();
   private requests = 0;
   /** Resolves when the kernel has all corrections so far. */
   corrected: Promise<unknown> = Promise.resolve();
@@ -188,6 +190,7 @@ export class EntryWriter {
   requestComparison(vni: Vni): void {
     this.requests += 1;
     this.incomplete.set(vni, this.requests);
+    this.awaited.add(vni);
   }
 
   /** A network's comparison begins: from here on `write` is noted. */
@@ -200,13 +203,20 @@ export class EntryWriter {
   endComparison({ vni, request, refused }: ConcurrentWrites, isWhole: boolean): void {
     this.concurrent = undefined;
     const last = this.incomplete.get(vni);
+    if (last === undefined || last <= request) this.awaited.delete(vni);
     if (isWhole && !refused && last !== undefined && last <= request) this.incomplete.delete(vni);
   }
 
   /** It left this host. */
   forget(vni: Vni): void {
     this.incomplete.delete(vni);
+    this.awaited.delete(vni);
     this.refusals.delete(vni);
+  }
+
+  /** Those that a comparison under way may not end: entries can arrive before the device that takes them, as when the family changes. */
+  get lastingRefusals(): [Vni, Refused][] {
+    return [...this.refusals].filter(([vni]) => !this.awaited.has(vni));
   }
 
   noteRefused(results: readonly OperationResult[]): void {

@@ -5,6 +5,7 @@ import type { AgentNetwork, Vni } from "../../schema/address/index.ts";
 import { conditionKey } from "../../schema/agent/index.ts";
 import type { ConditionSource, HostCondition } from "../findings/condition.ts";
 import type { LocalVtep } from "../kernel/devices/device-fit.ts";
+import type { Survey } from "../kernel/devices/links.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
 import { NetlinkError } from "../kernel/sockets/request-socket.ts";
 import type { Broadcasts } from "./broadcasts.ts";
@@ -22,7 +23,9 @@ export interface Guard extends ConditionSource {
 export interface NetworksDependencies extends NetworkReconcilerDependencies {
   readonly registered: RegisteredNetworks;
   readonly devices: NetworkReconcilerDependencies["devices"] &
-    Pick<NetworkDevices, "vnis" | "epochOf" | "disown" | "hasLeftovers" | "sweep">;
+    Pick<NetworkDevices, "vnis" | "epochOf" | "disown" | "hasLeftovers" | "sweep"> & {
+      survey(): Survey | undefined;
+    };
   readonly broadcasts: NetworkReconcilerDependencies["broadcasts"] & Pick<Broadcasts, "refresh">;
   readonly ports: NetworkReconcilerDependencies["ports"] & Pick<HostPorts, "hasChanged">;
   /** Rules that follow the registered addresses. */
@@ -201,15 +204,16 @@ export class HostNetworks {
   private async settleRequested(): Promise<void> {
     const requested = [...this.requested];
     this.requested.clear();
-    for (const [vni, cause] of requested) await this.settle(vni, cause);
+    const survey = requested.length > 1 ? this.deps.devices.survey() : undefined;
+    for (const [vni, cause] of requested) await this.settle(vni, cause, survey);
   }
 
-  private async settle(vni: Vni, cause: Cause): Promise<void> {
+  private async settle(vni: Vni, cause: Cause, survey?: Survey): Promise<void> {
     const { registered } = this.deps;
     const { tunnelEnd, epoch } = registered;
     const network = registered.find(vni);
     if (!network || !tunnelEnd) this.keeper.forgetRefusals(vni);
-    else if (!(await this.keeper.settle(network, tunnelEnd, epoch, cause))) this.look(cause, vni);
+    else if (!(await this.keeper.settle(network, tunnelEnd, epoch, cause, survey))) this.look(cause, vni);
   }
 
   private async settlePorts(vni: Vni): Promise<void> {

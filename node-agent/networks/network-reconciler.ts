@@ -7,6 +7,7 @@ import { asCondition, type HostCondition } from "../findings/condition.ts";
 import type { LocalVtep, RoutedMtu } from "../kernel/devices/device-fit.ts";
 import { bridgeName, vxlanName } from "../kernel/devices/device-names.ts";
 import { DeviceError, type DeviceWarning, hidingEntries } from "../kernel/devices/device-problems.ts";
+import type { Survey } from "../kernel/devices/links.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
 import { NetlinkError } from "../kernel/sockets/request-socket.ts";
 import { unanswered } from "../tables/entry.ts";
@@ -41,7 +42,7 @@ export class NetworkReconciler {
 
   /** What an operator should fix. */
   conditions(nameOf: (vni: Vni) => string | undefined): HostCondition[] {
-    const refusals = [...this.deps.writer.refusals].map(([vni, refused]) =>
+    const refusals = this.deps.writer.lastingRefusals.map(([vni, refused]) =>
       refusalOf(vni, nameOf(vni) ?? String(vni), refused),
     );
     const all = [this.warnings, this.portWarnings, this.entryWarnings].flatMap((each) => [...each.values()].flat());
@@ -76,10 +77,16 @@ export class NetworkReconciler {
   }
 
   /** @returns false if its entries must be checked again, because its answers were replaced during the check */
-  async settle(network: AgentNetwork, local: LocalVtep, epoch: string, cause: Cause): Promise<boolean> {
+  async settle(
+    network: AgentNetwork,
+    local: LocalVtep,
+    epoch: string,
+    cause: Cause,
+    survey?: Survey,
+  ): Promise<boolean> {
     let whole = true;
     await this.attempt(network, async () => {
-      await this.settleDevices(network, local, epoch);
+      await this.settleDevices(network, local, epoch, survey);
       whole = await this.entries.settle(network, cause);
       const device = this.deps.devices.deviceOf(network.vni);
       const name = this.deps.devices.adoptedFor(network.vni)?.name ?? vxlanName(network.vni);
@@ -138,11 +145,16 @@ export class NetworkReconciler {
     }
   }
 
-  private async settleDevices(network: AgentNetwork, local: LocalVtep, epoch: string): Promise<void> {
+  private async settleDevices(
+    network: AgentNetwork,
+    local: LocalVtep,
+    epoch: string,
+    survey: Survey | undefined,
+  ): Promise<void> {
     const { devices, announcer, log } = this.deps;
     const { vni, name } = network;
     const before = devices.deviceOf(vni)?.ifindex;
-    const warnings = await devices.ensure(network, local, epoch, this.deps.routes?.mtuOf(vni));
+    const warnings = await devices.ensure(network, local, epoch, this.deps.routes?.mtuOf(vni), survey);
     const device = devices.deviceOf(vni);
     if (device) announcer?.attend(vni, device.bridgeIfindex, device.ifindex);
     this.show(network, this.warnings, warnings);

@@ -18,7 +18,7 @@ export function checkUnderlay({ kernel, tunnelEnd }: PathFacts): Check[] {
         : note(
             "underlay",
             `a filter of traffic control handles the packets of ${device}, and may drop tunnelled ones`,
-            `if nothing passes, see what it does (tc filter show dev ${device} ingress; tc filter show dev ${device} egress), and ask who adds it`,
+            `if nothing passes, see what it does (tc filter show dev ${device} ingress; tc filter show dev ${device} egress; bpftool net show dev ${device}), and ask who adds it`,
           ),
     ),
     ...(legacyTables.length > 0

@@ -101,12 +101,25 @@ function patienceFor({ kind, reason }: GuestFinding): number {
 
 /** The findings of all networks that have lasted long enough to be reported. */
 export class LastingFindings {
-  private readonly sinceMs = new Map<string, { readonly atMs: number; readonly patienceMs: number }>();
+  private readonly sinceMs = new Map<
+    string,
+    { readonly vni: Vni; readonly atMs: number; readonly patienceMs: number }
+  >();
   private readonly told = new Map<string, GuestFinding>();
 
   /** The present ones. */
   list(): GuestFinding[] {
     return [...this.told.values()];
+  }
+
+  /**
+   * Networks with findings that begin or end without a message of the kernel: those that do not count yet, and guests that a bridge forgets
+   * silently.
+   */
+  undecidedIn(): ReadonlySet<Vni> {
+    const waiting = [...this.sinceMs].filter(([name]) => !this.told.has(name)).map(([, { vni }]) => vni);
+    const sending = this.list().filter(({ kind }) => kind === "unregistered-guest");
+    return new Set([...waiting, ...sending.map(({ vni }) => vni)]);
   }
 
   /** When a finding that is present next counts, ms from now; undefined: none is due. */
@@ -129,7 +142,7 @@ export class LastingFindings {
     for (const [name, finding] of now) {
       const atMs = this.sinceMs.get(name)?.atMs ?? nowMs;
       const patienceMs = patienceFor(finding);
-      this.sinceMs.set(name, { atMs, patienceMs });
+      this.sinceMs.set(name, { vni, atMs, patienceMs });
       // A bridge remembers a guest for a while that has left, or has another address since: only its frames count.
       if (nowMs - (finding.heardAgoMs ?? 0) - atMs < patienceMs && !this.told.has(name)) continue;
       if (!this.told.has(name)) fresh.push(finding);

@@ -1,5 +1,7 @@
-// Checks that the guests that send on this host are those that are registered on it: periodically, and when a port changes.
+// Checks that the guests that send on this host are those that are registered on it. A network is looked at after a message about it, and
+// in turn with the others.
 import { every, type Repetition } from "../../common/every.ts";
+import { SerialQueue } from "../../common/serial-queue.ts";
 import type { MacAddress, Vni } from "../../schema/address/index.ts";
 import type { ConditionName } from "../../schema/agent/index.ts";
 import { asCondition, type HostCondition } from "../findings/condition.ts";
@@ -12,9 +14,12 @@ import { NetlinkError } from "../kernel/sockets/request-socket.ts";
 import type { RegisteredNetworks } from "../networks/registered-networks.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import { compareGuests, type GuestFinding, LastingFindings } from "../tables/local-guests.ts";
+import { Looks } from "./looks.ts";
 
-/** Interval of checks of all networks: a bridge forgets a silent guest after 300 s. */
+/** Interval of looks at the networks of which something was heard. */
 const everyMs = 10_000;
+/** In these steps each network is looked at, whatever was heard of it: 300 s, as long as a bridge remembers a silent guest. */
+const steps = 30;
 /** Between two checks because of changes: a starting guest changes its port several times. */
 const soonMs = 200;
 
@@ -32,15 +37,20 @@ export interface GuestWatchDependencies {
 
 export class GuestWatch implements GuestSource {
   private readonly lasting = new LastingFindings();
-  private readonly heard = new Map<Vni, Set<MacAddress>>();
+  private readonly heardIn = new Map<Vni, Set<MacAddress>>();
   /** Guests that were registered before this run, on devices of an earlier run, and were not heard yet. */
   private readonly inherited = new Map<Vni, Set<MacAddress>>();
   private readonly timer: Repetition;
   private soon: NodeJS.Timeout | undefined;
-  private looking: Promise<void> | undefined;
+  private readonly looks = new Looks(steps);
+  private readonly made = new WeakMap<
+    GuestFinding,
+    { readonly bridge: string; readonly network: string | undefined; readonly condition: HostCondition }
+  >();
+  private readonly work = new SerialQueue("stop");
 
   constructor(private readonly deps: GuestWatchDependencies) {
-    this.timer = every(everyMs, () => this.look(), { inStep: true });
+    this.timer = every(everyMs, () => this.step(), { inStep: true });
   }
 
   /** The present conditions. */
@@ -63,33 +73,62 @@ export class GuestWatch implements GuestSource {
     clearTimeout(this.soon);
   }
 
-  /** A port changed. */
-  lookSoon(afterMs = soonMs): void {
+  /** Something was heard of the network: it is looked at within ten seconds. */
+  heard(vni: Vni): void {
+    this.looks.mark(vni);
+  }
+
+  /** A registered port changed, or messages were lost: looks at all networks. */
+  lookSoon(): void {
+    this.markAll();
+    this.lookIn(soonMs);
+  }
+
+  /** Looks at all networks, one after the other. */
+  look(): Promise<void> {
+    this.markAll();
+    return this.lookAtMarked();
+  }
+
+  private markAll(): void {
+    for (const vni of this.deps.registered.vnis()) this.looks.mark(vni);
+  }
+
+  private step(): Promise<void> {
+    const { registered, held } = this.deps;
+    const nameOf = ({ mac, port = "" }: { readonly mac: MacAddress; readonly port?: string }) => `${mac} ${port}`;
+    this.looks.step(registered.vnis(), (vni) =>
+      [held.locals(vni), registered.prepared.in(vni)].map((guests) => guests.map(nameOf).join()).join("; "),
+    );
+    return this.lookAtMarked();
+  }
+
+  private lookIn(ms: number): void {
     this.soon ??= setTimeout(() => {
       this.soon = undefined;
-      void this.look();
-    }, afterMs);
+      void this.lookAtMarked();
+    }, ms);
   }
 
-  /** Checks all networks, one after the other. */
-  look(): Promise<void> {
-    this.looking ??= this.lookAtAll().finally(() => {
-      this.looking = undefined;
-    });
-    return this.looking;
-  }
-
-  private async lookAtAll(): Promise<void> {
-    try {
+  private lookAtMarked(): Promise<void> {
+    return this.work.run(async () => {
       const vnis = this.deps.registered.vnis();
-      for (const vni of this.heard.keys()) if (!vnis.includes(vni)) this.forget(vni);
-      for (const vni of vnis) await this.lookAt(vni);
+      for (const vni of this.heardIn.keys()) if (!vnis.includes(vni)) this.forget(vni);
+      for (const vni of this.lasting.undecidedIn()) this.looks.mark(vni);
+      for (const vni of this.looks.take()) if (vnis.includes(vni)) await this.tryLook(vni);
+      const dueInMs = this.lasting.dueInMs(this.deps.nowMs());
+      if (dueInMs !== undefined && dueInMs < everyMs) this.lookIn(dueInMs + soonMs);
+    });
+  }
+
+  private async tryLook(vni: Vni): Promise<void> {
+    try {
+      await this.lookAt(vni);
     } catch (error) {
-      // A bridge that is being created or deleted: the next check handles it.
       if (!(error instanceof NetlinkError)) throw error;
+      // A bridge that is being created or deleted.
+      this.looks.mark(vni);
     }
-    const dueInMs = this.lasting.dueInMs(this.deps.nowMs());
-    if (dueInMs !== undefined && dueInMs < everyMs) this.lookSoon(dueInMs + soonMs);
   }
 
   private async lookAt(vni: Vni): Promise<void> {
@@ -99,7 +138,7 @@ export class GuestWatch implements GuestSource {
     const ports = await bridgePorts.list(device, () => true);
     const registered = held.locals(vni);
     const known = new Set(registered.map(({ mac }) => mac));
-    const isFirst = !this.heard.has(vni);
+    const isFirst = !this.heardIn.has(vni);
     const heard = this.heardOf(vni, known);
     // There may be any number of other guests, which are irrelevant here.
     for (const { learned } of ports) for (const mac of learned) if (known.has(mac)) heard.add(mac);
@@ -119,22 +158,29 @@ export class GuestWatch implements GuestSource {
     return found.filter(({ reason, mac }) => reason !== "silent" || !inherited.has(mac));
   }
 
-  private asCondition({ kind, vni, mac, reason, port }: GuestFinding): HostCondition {
+  /** Asked for every second: made once, as long as the names in it are the same. */
+  private asCondition(finding: GuestFinding): HostCondition {
+    const { kind, vni, mac, reason, port } = finding;
     const { devices, registered } = this.deps;
     const bridge = devices.adoptedFor(vni)?.bridge ?? bridgeName(vni);
+    const network = registered.nameOf(vni);
+    const known = this.made.get(finding);
+    if (known?.bridge === bridge && known.network === network) return known.condition;
     const values = { mac, ...(port === undefined ? {} : { port }), ...(reason === "detached" ? { bridge } : {}) };
-    return asCondition({ kind, reason, vni, values }, registered.nameOf(vni));
+    const condition = asCondition({ kind, reason, vni, values }, network);
+    this.made.set(finding, { bridge, network, condition });
+    return condition;
   }
 
   /** Registered guests only: a guest that is registered again must be seen again. */
   private heardOf(vni: Vni, registered: ReadonlySet<MacAddress>): Set<MacAddress> {
-    const heard = new Set([...(this.heard.get(vni) ?? [])].filter((mac) => registered.has(mac)));
-    this.heard.set(vni, heard);
+    const heard = new Set([...(this.heardIn.get(vni) ?? [])].filter((mac) => registered.has(mac)));
+    this.heardIn.set(vni, heard);
     return heard;
   }
 
   private forget(vni: Vni): void {
-    this.heard.delete(vni);
+    this.heardIn.delete(vni);
     this.inherited.delete(vni);
     this.lasting.update(vni, [], this.deps.nowMs());
   }

@@ -1,5 +1,5 @@
-// Checks whether the host's own packet filter drops bridged frames, as it does on hosts with Docker: periodically, because the
-// kernel does not notify of changes to a sysctl.
+// Checks whether the host's own packet filter drops bridged frames, as it does on hosts with Docker. The sysctls are read periodically, because the
+// kernel does not notify of their changes, and chains where they matter and after a message about rules.
 import type { Logger } from "pino";
 import { every, type Repetition } from "../../common/every.ts";
 import { conditionText, type ReportedCondition } from "../../schema/agent/index.ts";
@@ -13,13 +13,17 @@ import {
   ForwardChains,
   readBridgeFilterSysctls,
 } from "../kernel/filters/forward-chains.ts";
+import { watchRuleset } from "../kernel/sockets/ruleset-watch.ts";
 
 const everyMs = 2_000;
+/** Chains are read again after this time all the same: messages can be lost. */
+const anywayMs = 60_000;
 
 export interface HostFilterDependencies {
   readonly devices: Pick<NetworkDevices, "bridges">;
   readonly reporter: Pick<Reporter, "note">;
   readonly log: Logger;
+  nowMs(): number;
 }
 
 export interface FilterProblem {
@@ -34,6 +38,10 @@ export class HostFilter {
   found: readonly FilterProblem[] = [];
   private timer: Repetition | undefined;
   private chains: ForwardChains | undefined;
+  private stopWatching = (): void => {};
+  /** Counts changes of rules. */
+  private changes = 0;
+  private read: { readonly key: string; readonly atMs: number; readonly chains: readonly DroppingChain[] } | undefined;
 
   constructor(private readonly deps: HostFilterDependencies) {}
 
@@ -49,6 +57,7 @@ export class HostFilter {
 
   close(): void {
     this.timer?.stop();
+    this.stopWatching();
     this.chains?.close();
   }
 
@@ -62,16 +71,29 @@ export class HostFilter {
 
   private async find(): Promise<FilterProblem[]> {
     const sysctls = readBridgeFilterSysctls();
-    if (!sysctls) return [];
-    this.chains ??= new ForwardChains();
-    // On most hosts no chain drops, and reading a chain is cheaper than reading all bridges.
-    let bridges: readonly Link[] = [];
-    const chains = await this.chains.dropping(async () => {
-      bridges = await this.deps.devices.bridges();
-      const isFiltered = sysctls.length > 0 || bridges.some(({ filters = [] }) => filters.length > 0);
-      return bridges.length > 0 && isFiltered ? bridges.map(({ name }) => name) : undefined;
+    const bridges = this.deps.devices.bridges();
+    const isFiltered = sysctls?.length || bridges.some(({ filters = [] }) => filters.length > 0);
+    if (!sysctls || !isFiltered || bridges.length === 0) return [];
+    return findFilterProblems(sysctls, bridges, await this.droppingChains(bridges.map(({ name }) => name)));
+  }
+
+  /** As last read, unless rules or bridges have changed since. */
+  private async droppingChains(bridges: readonly string[]): Promise<readonly DroppingChain[]> {
+    this.chains ??= this.open();
+    const key = [this.changes, ...bridges].join(" ");
+    const atMs = this.deps.nowMs();
+    if (this.read?.key !== key || atMs - this.read.atMs >= anywayMs)
+      this.read = { key, atMs, chains: await this.chains.dropping(bridges) };
+    return this.read.chains;
+  }
+
+  /** @throws Error where the kernel has no netfilter */
+  private open(): ForwardChains {
+    const chains = new ForwardChains();
+    this.stopWatching = watchRuleset(() => {
+      this.changes += 1;
     });
-    return findFilterProblems(sysctls, bridges, chains);
+    return chains;
   }
 
   private report(found: readonly FilterProblem[]): void {

@@ -62,7 +62,7 @@ export interface KernelWatchDependencies {
   readonly held: HeldAnswers;
   readonly broadcasts: Pick<Broadcasts, "entryAt" | "isDecided" | "stateOf">;
   readonly tables: Pick<Tables, "hiding">;
-  readonly guests: Pick<GuestWatch, "lookSoon">;
+  readonly guests: Pick<GuestWatch, "heard" | "lookSoon">;
   readonly awaited: { look(vni: Vni): void };
   readonly reporter: Pick<Reporter, "note">;
   readonly reports: Pick<GuestReports, "stolen">;
@@ -146,6 +146,7 @@ export class KernelWatch {
         log.warn({ dropped, of: subject }, "overrun: the kernel dropped messages; checking all tables");
       }
       networks.look("overrun");
+      this.deps.guests.lookSoon();
     }
   }
 
@@ -182,6 +183,7 @@ export class KernelWatch {
   }
 
   private lookAtPorts(vni: Vni): void {
+    this.deps.guests.heard(vni);
     this.deps.awaited.look(vni);
     this.deps.networks.lookAtPorts(vni);
   }
@@ -260,6 +262,7 @@ export class KernelWatch {
     const found = decodeBridgeEntry(message);
     const vni = found && this.deps.devices.vniOfBridge(found.bridgeIfindex);
     if (!found || vni === undefined) return;
+    this.deps.guests.heard(vni);
     this.onPinnedEntry(vni, found.mac, message);
     if (message.type === RTM_DELNEIGH) return;
     const entry = this.deps.held.desiredAt({ kind: "bridge", vni, mac: found.mac });

@@ -11,6 +11,7 @@ import { LearnedSocket } from "../kernel/sockets/learned-socket.ts";
 import type { HostNetworks } from "../networks/host-networks.ts";
 import type { HostPorts } from "../networks/host-ports.ts";
 import type { RegisteredNetworks } from "../networks/registered-networks.ts";
+import type { GuestWatch } from "./guest-watch.ts";
 
 /** Interval of checks of all networks during a flood. */
 const lookEveryMs = 5_000;
@@ -24,6 +25,7 @@ export interface MacFloodsDependencies {
   readonly ports: Pick<HostPorts, "pinnedTo">;
   readonly registered: Pick<RegisteredNetworks, "nameOf">;
   readonly networks: Pick<HostNetworks, "look">;
+  readonly guests: Pick<GuestWatch, "lookSoon">;
   readonly reporter: Pick<Reporter, "note">;
   /** Of every entry that is heard. */
   onLearned(message: NeighbourMessage): void;
@@ -65,7 +67,7 @@ export class MacFloods {
     if (!this.deps.devices.limitsLearning(bridgeIfindex)) this.rest(vni, last.ifindex);
   }
 
-  /** A theft may have been missed. The first check is soon, the next ones are rare, the last is after the flood. */
+  /** A theft, or a guest, may have been missed. The first check is soon, the next ones are rare, the last is after the flood. */
   private lookLater(): void {
     if (this.looking) return;
     const waitMs = Math.max(0, this.lookedMs + lookEveryMs - this.deps.nowMs());
@@ -73,6 +75,7 @@ export class MacFloods {
       this.looking = undefined;
       this.lookedMs = this.deps.nowMs();
       this.deps.networks.look("overrun");
+      this.deps.guests.lookSoon();
     }, waitMs);
   }
 

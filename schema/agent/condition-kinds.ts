@@ -276,7 +276,7 @@ export const conditionKinds = {
     texts: {
       filter:
         "network {network}: a filter of another program handles the frames of {device}, and may drop them; ¦see what it does " +
-        "(tc filter show dev {device} ingress; tc filter show dev {device} egress), and ask who adds it",
+        "(tc filter show dev {device} ingress; tc filter show dev {device} egress; bpftool net show dev {device}), and ask who adds it",
       queue:
         "network {network}: a queueing discipline of another program limits what leaves {device}, and may drop frames; ¦see what it does " +
         "(tc -s qdisc show dev {device}), and ask who adds it",

@@ -53,8 +53,8 @@ const cases: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     ],
   },
   "an address on the bridge": { [state]: ["an address on the bridge", "an address on the tunnel"] },
-  // Loading a program takes a compiler, which hosts do not have.
-  "an XDP program on the bridge": { "test/unit/link-codec.test.ts": ["xdp"] },
+  "an XDP program on the bridge": { [state]: ["xdp by netlink", "xdp by a link"] },
+  "a program that is attached to the tunnel by tcx": { [state]: ["tcx in by a link", "tcx out by attach"] },
   "a macvlan, ipvlan or VLAN device": { [state]: ["a macvlan device on the bridge"] },
   "a filter of traffic control": {
     [state]: ["a filter of another program", "a queueing discipline of another program on the tunnel"],
@@ -79,7 +79,8 @@ const cases: Readonly<Record<string, Readonly<Record<string, readonly string[]>>
     [state]: ["a chain that drops tunnelled packets"],
     "test/kernel/tunnel-filter.test.ts": ["drops what this host sends: it is named"],
   },
-  "the table of tracked connections": { "test/unit/connection-tracking.test.ts": ["full"] },
+  "the table of tracked connections": { [state]: ["a full table of tracked connections"] },
+  "guests that send, or do not": { "test/kernel/guest-watch.test.ts": ["that sends without being registered"] },
 };
 
 const rows = (() => {

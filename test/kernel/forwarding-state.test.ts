@@ -14,15 +14,18 @@ import type { Guest } from "../../testkit/lab/guest.ts";
 import type { Host } from "../../testkit/lab/host.ts";
 import { underlayDevice } from "../../testkit/lab/underlay.ts";
 import { waitFor } from "../../testkit/lab/wait.ts";
+import { attachProgram } from "../support/bpf.ts";
 import { cluster, statusOf } from "../support/cluster.ts";
 import { describeKernel } from "../support/kernel.ts";
+import { fillTracking } from "../support/tracking.ts";
 
 /** From the change, or from the moment in which a stopped agent runs again. */
 const deadlineMs = 2_000;
 
 type Command = readonly [string, ...string[]];
+type Change = () => Command | Promise<void>;
 /** What is changed, how, what is said of it, and how it is undone. */
-type Reported = readonly [string, () => Command, RegExp, () => Command];
+type Reported = readonly [string, Change, RegExp, Change];
 
 const nexthops = "ip nexthop replace id 7 via 192.0.2.77 fdb; ip nexthop replace id 77 group 7 fdb";
 const mac2 = "52:54:00:00:00:02";
@@ -229,6 +232,29 @@ describeKernel("what decides whether a host forwards", () => {
       /^the host's packet filter \(chain inet f c\) drops UDP packets/,
       () => ["nft", "delete", "table", "inet", "f"],
     ],
+    ...(
+      [
+        ["the tunnel", () => "nmv100", "xdp by netlink"],
+        ["the bridge", () => "nmb100", "xdp by netlink"],
+        ["a guest's port", port, "xdp by netlink"],
+        ["the tunnel", () => "nmv100", "xdp by a link"],
+        ["the bridge", () => "nmb100", "xdp by a link"],
+        ["a guest's port", port, "xdp by a link"],
+        ["the tunnel", () => "nmv100", "tcx in by a link"],
+        ["the tunnel", () => "nmv100", "tcx out by attach"],
+      ] as const
+    ).map(([where, device, how]): Reported => {
+      let detach = async (): Promise<void> => {};
+      const said = how.startsWith("xdp") ? "an XDP program" : "a filter of another program";
+      return [
+        `a program at ${where}, ${how}`,
+        async () => {
+          detach = await attachProgram(a, device(), how);
+        },
+        new RegExp(`^network blue: ${said} handles the frames of \\S+`),
+        () => detach(),
+      ];
+    }),
     [
       "an address on the bridge",
       () => ["ip", "address", "add", "10.20.1.99/24", "dev", "nmb100"],
@@ -260,12 +286,27 @@ describeKernel("what decides whether a host forwards", () => {
     await run(["iptables-legacy", "-F"]);
   });
 
+  test("a full table of tracked connections: reported", async () => {
+    const empty = await fillTracking(a);
+    const said = /^the table of tracked connections has room for \d+ and is full/;
+    await waitFor(async () => (await problems()).some((text) => said.test(text)), { what: "the problem", deadlineMs });
+    await empty();
+    await waitFor(async () => (await problems()).length === 0, { what: "the problem to end", deadlineMs });
+    await bothFamiliesPass();
+  });
+
   const explained = async () =>
     (await askAgent(a.agentSocket, { type: "explain", network: "blue", from: "10.20.1.1", to: "10.20.1.2" }))
       .result as Explanation;
 
-  test.each(reported)("%s: reported", async (name, command, said, undo) => {
-    await run(command());
+  const make = async (change: Change): Promise<void> => {
+    const command = change();
+    if (command instanceof Promise) await command;
+    else await run(command);
+  };
+
+  test.each(reported)("%s: reported", async (name, change, said, undo) => {
+    await make(change);
     await waitFor(async () => (await problems()).some((text) => said.test(text)), { what: "the problem", deadlineMs });
     if (name.includes("of another program"))
       expect((await explained()).checks).toContainEqual(
@@ -275,7 +316,7 @@ describeKernel("what decides whether a host forwards", () => {
       const [first] = (await explained()).checks.filter(({ state }) => state === "wrong");
       expect(first).toMatchObject({ name: "source port", fix: expect.stringContaining("ask who sets it so") });
     }
-    await run(undo());
+    await make(undo);
     await waitFor(async () => (await problems()).length === 0, { what: "the problem to end", deadlineMs });
     await bothFamiliesPass();
   });

@@ -145,6 +145,7 @@ describeKernel("a flood on a kernel whose bridges learn without a limit", () => 
           ports: { pinnedTo: () => new Map() },
           registered: { nameOf: () => "blue" },
           networks: { look: () => {} },
+          guests: { lookSoon: () => {} },
           reporter: { note: () => true },
           onLearned: () => {},
           log: { warn },

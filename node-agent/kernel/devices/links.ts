@@ -90,3 +90,40 @@ export class Links {
     }
   }
 }
+
+/** How old a reading may be: a round that takes longer reads again. */
+const freshMs = 100;
+
+/**
+ * What a check of any network needs of all devices, read once for the networks of a round. A change in that time is notified, and the network is
+ * checked again.
+ */
+export class Survey {
+  private readonly read = new Map<
+    "vxlans" | "addresses",
+    { readonly atMs: number; readonly found: Promise<unknown> }
+  >();
+
+  constructor(
+    private readonly links: Pick<Links, "vxlans" | "addresses">,
+    private readonly nowMs: () => number,
+  ) {}
+
+  /** @throws NetlinkError */
+  vxlans(): Promise<Link[]> {
+    return this.once("vxlans", () => this.links.vxlans());
+  }
+
+  /** @throws NetlinkError */
+  addresses(): Promise<HostAddress[]> {
+    return this.once("addresses", () => this.links.addresses());
+  }
+
+  private once<T>(what: "vxlans" | "addresses", read: () => Promise<T>): Promise<T> {
+    const known = this.read.get(what);
+    if (known && this.nowMs() - known.atMs < freshMs) return known.found as Promise<T>;
+    const found = read();
+    this.read.set(what, { atMs: this.nowMs(), found });
+    return found;
+  }
+}

@@ -24,7 +24,7 @@ import {
 } from "./device-problems.ts";
 import { isFiltered } from "./foreign-filters.ts";
 import { enableIpv6 } from "./ipv6-setting.ts";
-import { Links } from "./links.ts";
+import { Links, Survey } from "./links.ts";
 import { NetworkBridges } from "./network-bridges.ts";
 import { ServedDevices } from "./served-devices.ts";
 import { VxlanDevices } from "./vxlan-devices.ts";
@@ -46,12 +46,15 @@ export class NetworkDevices {
   private underlay: Link | undefined;
   /** Devices that take their frames from another one, by ifindex. */
   private readonly stacked = new Map<number, Link>();
+  /** All bridges of the namespace as last read or notified, by ifindex. */
+  private readonly knownBridges = new Map<number, Link>();
   /** Networks that need devices here: changes of other devices of their VNIs concern them. */
   private readonly wanted = new Set<Vni>();
   private readonly adopted = new Set<Vni>();
   private readonly awaited = new Map<Vni, Awaited>();
   private readonly adoptable: Adoptable;
   private readonly hostRules: HostRuleTables | undefined;
+  private readonly nowMs: () => number;
 
   readonly deviceOf = this.served.deviceOf;
   readonly vniOf = this.served.vniOf;
@@ -63,6 +66,7 @@ export class NetworkDevices {
     private readonly socket: RequestSocket,
     { adoptable = new Set(), hostRules, nowMs = () => performance.now() }: DevicesOptions = {},
   ) {
+    this.nowMs = nowMs;
     this.links = new Links(socket);
     this.bridgesOfNetworks = new NetworkBridges(socket, this.links, nowMs);
     this.vxlans = new VxlanDevices(this.links);
@@ -124,23 +128,31 @@ export class NetworkDevices {
    * Creates missing devices and sets differing attributes; devices that are in order are not touched.
    * @param epoch of the controller's store, noted on the devices
    * @param routed on the ways to other hosts; absent: none is in use
+   * @param survey of the round that this check is one of
    * @returns problems that an operator should fix, although the network works
    * @throws DeviceError for a foreign device in the way, NetlinkError where the kernel refuses
    */
-  async ensure(network: AgentNetwork, local: LocalVtep, epoch: string, routed?: RoutedMtu): Promise<DeviceWarning[]> {
+  async ensure(
+    network: AgentNetwork,
+    local: LocalVtep,
+    epoch: string,
+    routed?: RoutedMtu,
+    survey = this.survey(),
+  ): Promise<DeviceWarning[]> {
     const { vni } = network;
     this.wanted.add(vni);
-    const addresses = await this.links.addresses();
+    const addresses = await survey.addresses();
     const underlay = await this.links.findByAddress(local.vtep, addresses);
     this.underlay = underlay;
     const mtu = tunnelMtu(underlay, routed?.largest);
     const alias = aliasFor(network.name, epoch);
-    const present = await this.links.vxlans();
+    const present = await survey.vxlans();
     const theirs = await this.chooseTheirs(present, network, local);
     const known = this.deviceOf(vni);
     const bridge = theirs
       ? await this.bridgesOfNetworks.ensureFor(theirs, network, alias, known?.bridgeIfindex)
       : await this.bridgesOfNetworks.ensure(network, alias, known?.bridgeIfindex);
+    this.knownBridges.set(bridge.ifindex, bridge);
     if (theirs && !isOurs(bridge)) await this.cover(network, bridge, local);
     const vxlan = theirs ?? (await this.vxlans.ensure(network, local, alias, mtu, known?.ifindex));
     await this.vxlans.adjust(vxlan, local, mtu);
@@ -214,12 +226,14 @@ export class NetworkDevices {
     return this.bridgesOfNetworks.limitsLearning(bridgeIfindex);
   }
 
-  /** The bridges of all networks. @throws NetlinkError */
-  async bridges(): Promise<Link[]> {
-    const links = await Promise.all(
-      this.served.list().map(({ bridgeIfindex }) => this.links.find({ ifindex: bridgeIfindex })),
-    );
-    return links.filter((link) => link !== undefined);
+  /** The bridges of all networks, as last read or notified. */
+  bridges(): Link[] {
+    return this.served.list().flatMap(({ bridgeIfindex }) => this.knownBridges.get(bridgeIfindex) ?? []);
+  }
+
+  /** For checks of many networks one after the other. */
+  survey(): Survey {
+    return new Survey(this.links, this.nowMs);
   }
 
   get hasLeftovers(): boolean {
@@ -233,6 +247,8 @@ export class NetworkDevices {
 
   /** A link was changed or deleted. @returns the networks whose devices are concerned: one, all or none */
   onLink(link: Link, gone: boolean): Vni | "all" | undefined {
+    if (gone) this.knownBridges.delete(link.ifindex);
+    else if (link.kind === "bridge") this.knownBridges.set(link.ifindex, link);
     if (link.ifindex === this.underlay?.ifindex && (gone || differs(link, this.underlay))) return "all";
     const known = this.stacked.get(link.ifindex);
     if (gone || link.on === undefined) this.stacked.delete(link.ifindex);

@@ -62,16 +62,12 @@ export class ForwardChains {
 
   /**
    * None where the kernel has no nf_tables.
-   * @param readBridges names that rules may have, beside those of our own bridges; undefined: chains do not matter. Called only if a
-   * chain drops
+   * @param bridges names that rules may have, beside those of our own bridges
    */
-  async dropping(readBridges: () => Promise<readonly string[] | undefined>): Promise<DroppingChain[]> {
+  async dropping(bridges: readonly string[]): Promise<DroppingChain[]> {
     try {
       const messages = await this.socket.dump("list chains", NFT_MSG_GETCHAIN, Buffer.alloc(nfgenmsgBytes));
       const chains = messages.flatMap(({ payload }) => decodeDropping(payload) ?? []);
-      if (chains.length === 0) return [];
-      const bridges = await readBridges();
-      if (!bridges) return [];
       return await Promise.all(
         chains.map(async ({ family, table, ...chain }) => {
           const rules = await this.rulesOf(family, table);

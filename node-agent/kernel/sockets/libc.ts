@@ -22,6 +22,7 @@ const native = {
   connect: libc.func("int connect(int fd, const void *address, uint32_t length)"),
   pipe2: libc.func("int pipe2(_Out_ int *fds, int flags)"),
   setns: libc.func("int setns(int fd, int type)"),
+  syscall: libc.func("long syscall(long number, int command, _Inout_ void *attributes, uint32_t length)"),
 };
 
 export const AF_NETLINK = 16;
@@ -33,6 +34,7 @@ export const SOL_SOCKET = 1;
 export const SOL_NETLINK = 270;
 const EINTR = 4;
 const EAGAIN = 11;
+const ENOSYS = 38;
 
 /** A libc call that failed, with its errno. */
 export class SystemCallError extends Error {
@@ -150,4 +152,19 @@ export function closeSocket(fd: number): void {
 export function enterNetworkNamespace(fd: number): void {
   const CLONE_NEWNET = 0x40000000;
   check("setns", native.setns(fd, CLONE_NEWNET));
+}
+
+/** Of bpf(2), for which libc has no function (the kernel's syscall tables). */
+const bpfNumbers: Readonly<Partial<Record<NodeJS.Architecture, number>>> = {
+  x64: 321,
+  arm64: 280,
+  arm: 386,
+  ia32: 357,
+};
+
+/** @param attributes of union bpf_attr; the kernel writes its answer there. @returns as bpf(2) @throws SystemCallError */
+export function bpf(command: number, attributes: Buffer): number {
+  const number = bpfNumbers[process.arch];
+  if (number === undefined) throw new SystemCallError("bpf", ENOSYS);
+  return check("bpf", native.syscall(number, command, attributes, attributes.length));
 }
