@@ -195,3 +195,52 @@ describeKernel("an agent that runs under a deleted name", () => {
     expect(await a.exec(["ip", "-d", "link", "show", "nmv100"])).toContain("local 192.0.2.77");
   });
 });
+
+describeKernel("all hosts get VTEPs of the other family in one revision", () => {
+  const it = cluster({ hosts: 2, underlay: 4 });
+  let guest: Guest;
+
+  test.each([
+    ["IPv6", 6],
+    ["IPv4", 4],
+  ] as const)(
+    "to %s: guests communicate again, and nothing of the former family is left or reported",
+    async (_, family) => {
+      const hosts = ["a", "b"].map((name) => it.lab.host(name));
+      if (family === 6) {
+        guest = await webAndDb(it);
+        // 20 bytes more, which hosts and switches have to carry before.
+        for (const [at, host] of hosts.entries())
+          await host.ip(
+            `link set ${underlayDevice} mtu 1520`,
+            `address add fd00:77::${at + 1}/64 dev ${underlayDevice} nodad`,
+          );
+      }
+      const vtepOf = (host: Host, at: number) => (family === 6 ? `fd00:77::${at + 1}` : host.address);
+      const ping = guest.startPing("10.20.1.2", { intervalMs: 20 });
+      await waitFor(() => ping.received() >= 10, { what: "a ping that runs" });
+      const file = join(it.lab.directory, `family-${family}.ndjson`);
+      const lines = hosts.map((host, at) => ({ kind: "host", name: host.name, vtep: vtepOf(host, at) }));
+      writeFileSync(file, lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+      await hosts[1]?.exec(nearmiss("import", file, "--controller", it.lab.controllerUrl));
+      const before = ping.received();
+      await waitFor(() => ping.received() >= before + 50, { what: "answers after the change" });
+      const { sent, received } = await ping.stop();
+      // A packet every 20 ms: a second of them at most.
+      expect(sent - received).toBeLessThanOrEqual(50);
+      for (const [at, host] of hosts.entries()) {
+        expect(await host.exec(["ip", "-d", "link", "show", "nmv100"])).toContain(`local ${vtepOf(host, at)}`);
+        const others = (await it.entries(host.name, 100)).fdb.join();
+        expect(others).toContain(`dst ${vtepOf(hosts[1 - at] ?? host, 1 - at)}`);
+        const devices = host.interfaces().filter((name) => name.startsWith("nmv"));
+        expect(devices).toEqual(["nmv100"]);
+        const { conditions } = await it.call<{ conditions: { kind: string }[] }>(
+          "GET",
+          `/v1/conditions?host=${host.name}`,
+        );
+        // Of the flag with which the lab has started the agent.
+        expect(conditions.filter(({ kind }) => kind !== "vtep-mismatch")).toEqual([]);
+      }
+    },
+  );
+});

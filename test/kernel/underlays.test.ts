@@ -209,3 +209,56 @@ describeKernel("a tunnel end", () => {
     await noProblem();
   });
 });
+
+describeKernel("a tunnel end over IPv6 that the kernel lists and does not use", () => {
+  const it = cluster({ hosts: 2, underlay: 6 });
+  const vtep = "2001:db8:77::1";
+  let a: Host;
+  let guest: Guest;
+
+  beforeAll(async () => {
+    a = it.lab.host("a");
+    await it.network("blue", 100);
+    guest = await it.vm("blue-1", "a", "blue", 100, "52:54:00:00:00:01", ["10.20.1.1/24"]);
+    await it.vm("blue-2", "b", "blue", 100, "52:54:00:00:00:02", ["10.20.1.2/24"]);
+    await it.lab.host("b").ip(`route add ${vtep} dev ${underlayDevice}`);
+    await a.ip(`route add ${it.lab.host("b").address}/128 dev ${underlayDevice} src ${a.address}`);
+  });
+
+  const saysSo = (said: RegExp, deadlineMs?: number) =>
+    waitFor(async () => (await statusOf(a)).problems.some((text) => said.test(text)), {
+      what: `${said}`,
+      ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    });
+  const address = (verb: "add" | "del", ...rest: string[]) =>
+    a.ip([`address ${verb} ${vtep}/64 dev ${underlayDevice}`, ...rest].join(" "));
+
+  test("because another machine has it says so, and forwards when that is over", async () => {
+    const b = it.lab.host("b");
+    await b.ip(`address add ${vtep}/64 dev ${underlayDevice} nodad`);
+    await address("add");
+    await waitFor(async () => (await a.exec(["ip", "address", "show", "dev", underlayDevice])).includes("dadfailed"), {
+      what: "the kernel to find the duplicate",
+    });
+    await it.call("PATCH", "/v1/hosts/a", { vtep });
+    await saysSo(new RegExp(`^another machine has the VTEP address ${vtep}, so the kernel does not use it on eth0: `));
+    await b.ip(`address del ${vtep}/64 dev ${underlayDevice}`);
+    await address("del");
+    await saysSo(new RegExp(`^no interface of this host has the VTEP address ${vtep}: `), deadlineMs);
+    await address("add", "nodad");
+    await waitFor(async () => !(await statusOf(a)).problems.some((text) => text.includes(`address ${vtep}`)), {
+      what: "the condition to end",
+      deadlineMs,
+    });
+    await waitFor(async () => (await guest.ping("10.20.1.2")).received === 1, { what: "an answer" });
+  });
+
+  test("because it still looks for another machine says so, and no longer when it is used", async () => {
+    await address("del");
+    a.sysctl(`ipv6/conf/${underlayDevice}/dad_transmits`, 6);
+    await address("add");
+    await saysSo(new RegExp(`^the kernel does not use the VTEP address ${vtep} on eth0 yet: `), deadlineMs);
+    await waitFor(async () => (await guest.ping("10.20.1.2")).received === 1, { what: "an answer" });
+    expect((await statusOf(a)).problems.filter((text) => text.includes("does not use"))).toEqual([]);
+  });
+});
