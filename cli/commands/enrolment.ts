@@ -1,6 +1,6 @@
 // `nearmiss host add` and `host revoke`: letting hosts in, and putting them out.
+import { isIPv6, SocketAddress } from "node:net";
 import type { Command } from "../../common/commander.ts";
-import { parseIp } from "../../schema/address/index.ts";
 import { joinLine } from "../../schema/plain/index.ts";
 import type { JoinTokenView } from "../../schema/rest/index.ts";
 import { addConnectionOptions, type ConnectionOptions, callController, connectionHelp } from "../connection.ts";
@@ -62,13 +62,16 @@ const isRefused = (error: unknown, type: RefusedError["type"]): error is Refused
   error instanceof RefusedError && error.type === type;
 
 /** A registered host stays as it is, with its port, labels and mark. @throws CliError where it has another VTEP */
+/** As the controller writes it (RFC 5952). */
+const shortest = (ip: string): string => (isIPv6(ip) ? new SocketAddress({ address: ip, family: "ipv6" }).address : ip);
+
 async function register(options: ConnectionOptions, name: string, vtep: string): Promise<void> {
   try {
     await callController(options, "POST", "/v1/hosts", { name, vtep });
   } catch (error) {
     if (!isRefused(error, "name-taken")) throw error;
     const registered = await callController<{ readonly vtep: string }>(options, "GET", pathOf(name));
-    if (registered.vtep === parseIp(vtep)) return;
+    if (registered.vtep === shortest(vtep)) return;
     throw new CliError(
       `host ${name} is registered with VTEP ${registered.vtep}, not ${vtep}: nothing was changed. ` +
         `\`nearmiss host update ${name} --vtep ${vtep}\` changes it`,

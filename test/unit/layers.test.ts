@@ -213,6 +213,8 @@ describe("layers", () => {
       "controller/pki/authorities.ts",
       // Reads.
       "controller/store/last-backup.ts",
+      // Made with O_EXCL.
+      "controller/store/sqlite/lock.ts",
       "node-agent/identity/state.ts",
       // A setting below /proc/sys.
       "node-agent/kernel/devices/ipv6-setting.ts",
