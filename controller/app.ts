@@ -32,6 +32,7 @@ import { dashboardRoutes } from "./http/dashboard.ts";
 import { enrolmentRoutes } from "./http/enrolment.ts";
 import { evacuationRoutes } from "./http/evacuation.ts";
 import { eventRoutes } from "./http/events.ts";
+import { groupRoutes } from "./http/groups.ts";
 import { hostRoutes } from "./http/hosts.ts";
 import { logRoutes } from "./http/log.ts";
 import { MethodsByPath } from "./http/methods.ts";
@@ -273,6 +274,7 @@ export async function buildApp(options: AppOptions): Promise<App> {
   moveRoutes(app, { committer, agents });
   evacuationRoutes(app, { committer, agents });
   thawRoutes(app, { committer, takeovers: agents.takeovers });
+  groupRoutes(app, { committer, groups: agents.groups });
   resolveRoutes(app, { committer });
   eventRoutes(app, { hub, store, tokens, metrics, pingMs: stream.pingMs });
   operationalEventRoutes(app, { operational, committer });

@@ -14,6 +14,7 @@ interface Observed {
   readonly revision: number;
   readonly sessions: number;
   readonly interest: number;
+  readonly group_memberships: number;
   readonly made_up_questions: number;
   readonly streams: number;
   readonly imports: number;
@@ -29,6 +30,7 @@ const gaugeHelp: Readonly<Record<keyof Observed, string>> = {
   revision: "Revision that readers see",
   sessions: "Agents connected",
   interest: "Bindings whose changes are pushed to hosts, summed over hosts",
+  group_memberships: "Multicast groups with members on a host, summed over hosts and networks",
   made_up_questions: "Made-up questions so far that keep the code of answers warm",
   streams: "Consumers of the event stream connected",
   imports: "Imports that arrive, wait for their turn or are carried out",

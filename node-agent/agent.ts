@@ -168,6 +168,7 @@ export class Agent {
     const entries = (await Promise.all(vnis.map((vni) => tables.list(vni)))).flat().filter(({ own }) => own);
     this.inherited = entries.map(({ entry }) => entry);
     this.core.session.inherit(this.inherited);
+    this.core.broadcasts.inherit(this.inherited);
     if (vnis.length > 0) this.log.info({ networks: vnis.length, entries: entries.length }, "took over earlier entries");
     return new Set(vnis);
   }

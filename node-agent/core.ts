@@ -3,6 +3,7 @@
 import type { Logger } from "pino";
 import type { Turns } from "../common/cooperative.ts";
 import { defined } from "../common/defined.ts";
+import { Paced } from "../common/paced.ts";
 import type { VtepAddress } from "../schema/address/index.ts";
 import { Announcer } from "./announce/announcer.ts";
 import { Crowding, type CrowdingDependencies } from "./announce/crowding.ts";
@@ -32,12 +33,14 @@ import { Usage } from "./session/usage.ts";
 import type { Caps } from "./tables/ageing.ts";
 import { defaultCopiesPerSecond } from "./tables/broadcast.ts";
 import type { Tables } from "./tables/entry.ts";
+import { GroupTables } from "./tables/group-tables.ts";
 import { GuestAllowances } from "./tables/guest-allowances.ts";
 import { HeldAnswers } from "./tables/held.ts";
 import { HostTables } from "./tables/host-tables.ts";
 import { Replicas } from "./tables/replicas.ts";
 import { AddressTakeovers, type AddressTakeoversDependencies } from "./watch/address-takeovers.ts";
 import { Eviction } from "./watch/eviction.ts";
+import { type GroupEdges, GroupWatch } from "./watch/group-watch.ts";
 import { GuestReports } from "./watch/guest-reports.ts";
 import { TunnelEndsInUse } from "./watch/tunnel-ends-in-use.ts";
 import { UnderlayRoutes } from "./watch/underlay-routes.ts";
@@ -52,6 +55,8 @@ export interface KernelEdges {
   readonly guests: GuestEdge | undefined;
   /** To what the guest behind a port says about addresses; absent: no guest takes any. */
   readonly listen?: AddressTakeoversDependencies["listen"];
+  /** To the multicast groups that guests join; absent: none is known. */
+  readonly groups?: GroupEdges;
   /** To the tunnel ends of other hosts; absent: the VTEP's link decides on MTUs. */
   readonly routes?: Pick<Routes, "canAsk" | "find">;
   /** Answers misses of networks in memory by itself; absent: the main thread answers all. */
@@ -127,6 +132,9 @@ export interface CoreOptions<HostGuards extends Guards> {
   readonly log: Logger;
 }
 
+/** Entries and rules of groups are written at most so often, ms. */
+const groupPauseMs = 200;
+
 export type Core<HostGuards extends Guards = Guards> = ReturnType<typeof createCore<HostGuards>>;
 
 export function createCore<HostGuards extends Guards>(options: CoreOptions<HostGuards>) {
@@ -149,6 +157,7 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
       nowMs,
     });
   const hostTables = new HostTables(host);
+  const groupTables = new GroupTables();
   if (routes) inUse.attend(routes.lookSoon);
   const register = new PortRegister({ held, registered, devices, nowMs });
   const outcomes = new MissOutcomes(registered, log);
@@ -165,12 +174,14 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
   const { listen } = kernel;
   const send = guests && ((frame: Buffer, ifindex: number) => guests.sender.send(frame, ifindex));
   const takeovers = new AddressTakeovers({ register, registered, held, allowances, listen, send, uplink, log, nowMs });
+  const groups = new GroupWatch({ registered, devices, edges: kernel.groups, uplink, log, nowMs });
   const reports = new GuestReports({ held, registered, reporter, allowances, log, nowMs });
 
   // What the kernel is told.
   const broadcasts: Broadcasts = new Broadcasts({
     registered,
     hostTables,
+    groupTables,
     devices,
     copiesPerSecond: options.copiesPerSecond ?? defaultCopiesPerSecond,
     write: (operations) => writer.write(operations),
@@ -209,11 +220,12 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
     tables,
     announcer,
     ports,
-    guards: [...guards.following, takeovers],
+    guards: [...guards.following, takeovers, groups],
     around,
     routes,
     turns,
   });
+  const groupsChanged = new Paced(groupPauseMs, () => networks.hostsChanged(), clock);
   const conditions = new ConditionReporter({ uplink, sources: [networks, reports], nowMs });
   const eviction = new Eviction({
     ...shared,
@@ -298,6 +310,9 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
     outcomes,
     progress,
     hostTables,
+    groupTables,
+    groups,
+    groupsChanged: () => groupsChanged.ask(),
     crowded,
     replication,
     conditions,
@@ -312,6 +327,8 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
   async function close(): Promise<void> {
     routes?.close();
     takeovers.close();
+    groups.close();
+    groupsChanged.stop();
     crowding.close();
     announcer?.close();
     eviction.close();
@@ -327,6 +344,8 @@ export function createCore<HostGuards extends Guards>(options: CoreOptions<HostG
     replication,
     registered,
     hostTables,
+    groupTables,
+    groups,
     broadcasts,
     register,
     routes,

@@ -2,12 +2,14 @@
 import type { Adoptable } from "./kernel/devices/adoption.ts";
 import { BridgePorts } from "./kernel/devices/bridge-ports.ts";
 import { NetworkDevices } from "./kernel/devices/network-devices.ts";
+import { readBridgePorts, readDeviceMac } from "./kernel/devices/port-devices.ts";
 import { Routes } from "./kernel/devices/routes.ts";
 import { HostRuleTables } from "./kernel/filters/host-rule-tables.ts";
 import { MissThread } from "./kernel/miss-thread/miss-thread.ts";
 import { ClaimSocket } from "./kernel/sockets/claim-socket.ts";
-import { openGuestEdge } from "./kernel/sockets/guest-sockets.ts";
+import { FrameSender, openGuestEdge } from "./kernel/sockets/guest-sockets.ts";
 import { MissSocket } from "./kernel/sockets/miss-socket.ts";
+import { ReportSocket } from "./kernel/sockets/report-sockets.ts";
 import { RequestSocket } from "./kernel/sockets/request-socket.ts";
 import { KernelTables } from "./kernel/tables/kernel-tables.ts";
 
@@ -33,6 +35,7 @@ export function openKernel({ adoptable, announce, fastPath = "off" }: KernelOpti
   const misses = new MissSocket(devices.vniOf);
   const missThread =
     announce && fastPath !== "off" ? new MissThread(misses, devices.vniOf, fastPath === "warm") : undefined;
+  const sender = new FrameSender();
   return {
     requests,
     hostRules,
@@ -44,9 +47,16 @@ export function openKernel({ adoptable, announce, fastPath = "off" }: KernelOpti
     missThread,
     guests: announce ? openGuestEdge(requests) : undefined,
     listen: (ifindex: number) => new ClaimSocket(ifindex),
+    groups: {
+      hear: (ifindex: number, on: "port" | "bridge") => new ReportSocket(ifindex, on),
+      send: (frame: Buffer, ifindex: number) => sender.send(frame, ifindex),
+      portsOf: readBridgePorts,
+      macOf: readDeviceMac,
+    },
     close: () => {
       missThread?.close();
       misses.close();
+      sender.close();
       hostRules?.close();
       requests.close();
     },

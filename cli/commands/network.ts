@@ -1,11 +1,11 @@
 // `nearmiss network`: overlay segments.
 import { type Command, Option } from "../../common/commander.ts";
 import { broadcastModes, describeBroadcast, describeKnowledge, knowledgeModes } from "../../schema/plain/index.ts";
-import type { NetworkView, ThawView } from "../../schema/rest/index.ts";
+import type { GroupList, NetworkView, ThawView } from "../../schema/rest/index.ts";
 import { type ConnectionOptions, callController } from "../connection.ts";
 import { parseDuration } from "../durations.ts";
 import { parseCount } from "../numbers.ts";
-import { action, format, type OutputOptions } from "../output.ts";
+import { action, format, formatTable, type OutputOptions } from "../output.ts";
 import { conditionFields } from "./condition-cells.ts";
 import { addDelete, addGet, addList, labelText, pathOf, subcommand } from "./resource.ts";
 import type { Resource } from "./resource-kind.ts";
@@ -70,6 +70,19 @@ export function addNetworkCommand(program: Command): void {
     action((name: string, options: NetworkOptions) => update(networks, name, { fields: fieldsOf(options) }, options)),
   );
 
+  subcommand(group, "groups", "multicast groups with members in a network, and their hosts")
+    .description(
+      "Of a network with broadcast replicate: the groups that its guests have joined, as they report them (IGMP, MLD).\n" +
+        "Frames to a group are copied to its hosts.",
+    )
+    .argument("<name>", "the network")
+    .action(
+      action(async (name: string, options: ConnectionOptions & OutputOptions) => {
+        const list = await callController<GroupList>(options, "GET", `${pathOf(networks, name)}/groups`);
+        return format(options.output, list, () => groupTable(list));
+      }),
+    );
+
   subcommand(group, "thaw", "let an address move between guests again")
     .description(
       "An address that several interfaces may take, and that moves five times within 180 s, stays where it is.\n" +
@@ -87,6 +100,13 @@ export function addNetworkCommand(program: Command): void {
   addDelete(group, networks);
 }
 
+function groupTable({ network, items, total }: GroupList): string {
+  if (total === 0) return `no guest of network ${network} is in a multicast group that is copied\n`;
+  const more = total - items.length;
+  const rows = items.map(({ group, hosts }) => [group, hosts.join(",")]);
+  return `${formatTable(["GROUP", "HOSTS"], rows)}${more > 0 ? `and ${more} more groups\n` : ""}`;
+}
+
 function addFields(command: Command): Command {
   return command
     .option("--mtu <bytes>", "MTU of the guests (default: 1450)", parseCount)
@@ -102,7 +122,7 @@ function addFields(command: Command): Command {
     .addOption(
       new Option(
         "--broadcast <mode>",
-        "copy IPv4 broadcasts of guests to every host with a VM in it (default: off)",
+        "copy IPv4 broadcasts of guests to every host with a VM in it, and multicasts to those with a member (default: off)",
       ).choices(broadcastModes),
     );
 }

@@ -32,6 +32,7 @@ import { ConditionIntake, type Endings } from "./condition-intake.ts";
 import { Declaration } from "./declaration.ts";
 import { distribute } from "./distribution.ts";
 import { frameText } from "./frames.ts";
+import { GroupMembers } from "./group-members.ts";
 import { type Allowance, HostAllowances } from "./host-allowance.ts";
 import { HostFindings } from "./host-findings.ts";
 import { HostSockets } from "./host-sockets.ts";
@@ -104,6 +105,8 @@ export class AgentChannel implements SessionHandler<AgentSession> {
   private readonly probes = new OwnerProbes();
   /** Others only thaw addresses. */
   readonly takeovers: Takeovers;
+  /** Others only read them. */
+  readonly groups: GroupMembers;
 
   constructor(private readonly deps: AgentChannelDeps) {
     this.presence = new Presence(deps);
@@ -139,6 +142,7 @@ export class AgentChannel implements SessionHandler<AgentSession> {
     this.allowances = new HostAllowances(deps.allowance);
     this.sessionDeps = { handler: this, limits, allowances: this.allowances, turns: new FairTurns(), nowMs };
     this.subscriptions = new Subscriptions(committer);
+    this.groups = new GroupMembers({ current: () => committer.current, sessions: this.sessions, nowMs });
     this.answering = new Answering({ ...deps, interests, sessions: this.sessions });
     this.moves = new MoveWatches({
       committer,
@@ -154,6 +158,7 @@ export class AgentChannel implements SessionHandler<AgentSession> {
     deps.metrics.observe({
       sessions: () => this.sessions.size,
       interest: () => this.interests.size,
+      group_memberships: () => this.groups.size,
       made_up_questions: () => this.heat?.runs ?? 0,
     });
   }
@@ -206,6 +211,7 @@ export class AgentChannel implements SessionHandler<AgentSession> {
 
   stop(): void {
     this.presence.stop();
+    this.groups.stop();
     this.heat?.want(false);
     this.conditions.stop();
     this.statuses.stop();
@@ -233,7 +239,7 @@ export class AgentChannel implements SessionHandler<AgentSession> {
     const { name, vtep, port } = host;
     const position = { protocol, epoch, asOf: committer.revision };
     const self = { host: name, vtep, vtepPort: port, ...(isNew ? { isNew: true as const } : {}) };
-    session.send([frameText({ type: "welcome", ...position, ...self })]);
+    session.send([frameText({ type: "welcome", ...position, ...self, groups: true })]);
     this.sendTrust(session);
     log.info({ host: name, version: hello.version }, "agent connected");
     this.presence.connected(name);
@@ -267,7 +273,9 @@ export class AgentChannel implements SessionHandler<AgentSession> {
       this.deps.log.warn({ host, leftOut }, "more unregistered addresses than a host may declare: the rest is ignored");
     }
     await this.answering.declare(session, declaration);
-    if (session.isOpen) this.subscriptions.forget(session.host);
+    if (!session.isOpen) return;
+    this.subscriptions.forget(session.host);
+    this.groups.begin(session.host, session);
   }
 
   resolve(session: AgentSession, frame: Extract<AgentFrame, { type: "resolve" }>): number {
@@ -330,6 +338,10 @@ export class AgentChannel implements SessionHandler<AgentSession> {
     this.probes.answered(session, id, answers);
   }
 
+  joined(session: AgentSession, frame: Extract<AgentFrame, { type: "memberships" }>): void {
+    this.groups.reported(session.host, frame);
+  }
+
   heard(session: AgentSession): void {
     if (session.hello && this.isCurrent(session)) this.statuses.seen(session.hello.host, this.deps.now());
   }
@@ -377,11 +389,12 @@ export class AgentChannel implements SessionHandler<AgentSession> {
 
   private *distribute(commit: Commit, before?: PinnedInventory): Steps<void> {
     const { deps, interests, statuses, sessions, subscriptions } = this;
-    const { deletedHosts, departures } = yield* distribute(
+    const { deletedHosts, departures, ...changes } = yield* distribute(
       { ...deps, interests, statuses, sessions, subscriptions },
       commit,
       before,
     );
+    this.groups.follow(changes);
     for (const host of deletedHosts) {
       sessions.get(host)?.close(closeCodes.hostDeleted, `host "${host}" was deleted`);
       statuses.forget(host);

@@ -35,7 +35,7 @@ export interface DistributionDeps {
   readonly metrics: Metrics;
 }
 
-interface Distributed extends Pick<BindingChanges, "deletedHosts"> {
+interface Distributed extends Pick<BindingChanges, "deletedHosts" | "joined" | "gone" | "redefined"> {
   /** VMs that leave their host, or are about to. */
   readonly departures: readonly VmMove[];
 }
@@ -81,7 +81,8 @@ export function* distribute(deps: DistributionDeps, commit: Commit, before?: Pin
   metrics.seeded(yield* seedArrivals({ state: current, interest: interests, pushes, asOf: revision }, seeding));
   for (const host of tables.keys()) if (!pushes.has(host)) sets.tableAlone(host);
   for (const [host, push] of pushes) yield* sets.last(host, push);
-  return { deletedHosts: concerned.deletedHosts, departures: rewrites.filter(isDeparture) };
+  const { deletedHosts, joined, gone, redefined } = concerned;
+  return { deletedHosts, joined, gone, redefined, departures: rewrites.filter(isDeparture) };
 }
 
 /** Those that leave their host, or are about to. Others of a large change set are not kept in memory. */

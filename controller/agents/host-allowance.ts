@@ -29,6 +29,8 @@ const unitsPerText = 16;
 const bytesPerUnit = 64;
 /** A claim may be a commit, which others wait for: at most 50 a second from one host. */
 const unitsPerClaim = 200;
+/** Groups are sent on to every host of the network: 100 changes a second from one host at most. */
+const unitsPerMembership = 100;
 /** A session costs a snapshot of the host's own VMs and lines in the log: reconnecting without pause stays at 5 a second. */
 const unitsPerHello = 2_000;
 
@@ -89,6 +91,8 @@ function itemsOf(frame: AgentFrame | undefined): number {
       return unitsPerText * (frame.add.length + frame.remove.length) + frame.undecided.length;
     case "claim":
       return unitsPerClaim;
+    case "memberships":
+      return unitsPerMembership + frame.joined.length + frame.left.length;
     default:
       return 0;
   }

@@ -37,6 +37,7 @@ export async function openMadeUpQuestions(limits: SessionLimits, nowMs: () => nu
     used: () => {},
     applied: () => {},
     reported: () => {},
+    joined: () => {},
     conditionsReported: () => {},
     claimed: () => {},
     probed: () => {},

@@ -25,6 +25,7 @@ export interface SessionHandler<Session> {
   conditionsReported(session: Session, frame: FrameOf<"conditions">): void;
   claimed(session: Session, frame: FrameOf<"claim">): void;
   probed(session: Session, frame: FrameOf<"probed">): void;
+  joined(session: Session, frame: FrameOf<"memberships">): void;
   heard(session: Session): void;
   /** The host is over its allowance: its channel is not read for a while. */
   paused(host: string, ms: number): void;

@@ -343,6 +343,10 @@ export class AgentSession {
         this.checkFollows(frame);
         handler.probed(this, frame);
         return;
+      case "memberships":
+        this.checkFollows(frame);
+        handler.joined(this, frame);
+        return;
     }
   }
 

@@ -22,7 +22,7 @@ export class FrameAssembly {
    */
   add(text: string): ControllerFrame | undefined {
     const frame = parseControllerFrame(text, this.reader);
-    if (!frame || frame.type === "trust" || frame.type === "claimed" || frame.type === "probe") return frame;
+    if (!frame || !("asOf" in frame)) return frame;
     if (frame.asOf < this.asOf) throw new FrameError(`asOf went back from ${this.asOf} to ${frame.asOf}`);
     this.asOf = frame.asOf;
     if (frame.type === "welcome") this.reader = { protocol: frame.protocol, host: frame.host };

@@ -48,6 +48,7 @@ export interface LinkHandlers {
   onTrust(frame: Frame<"trust">): void;
   onClaimed(frame: Frame<"claimed">): void;
   onProbe(frame: Frame<"probe">): void;
+  onGroups(frame: Frame<"groups">): void;
   /** The controller, whose certificate was checked, says that this host's certificate was revoked. */
   onRevoked(): void;
   onClosed(reason: string): void;
@@ -219,6 +220,9 @@ export class ControllerLink {
         break;
       case "probe":
         handlers.onProbe(frame);
+        break;
+      case "groups":
+        handlers.onGroups(frame);
         break;
       case "welcome":
         handlers.onWelcome(frame);

@@ -7,7 +7,7 @@ import type { Broadcasts, FilteredTunnel } from "../networks/broadcasts.ts";
 import type { PortRegister } from "../networks/port-register.ts";
 import type { RegisteredNetworks } from "../networks/registered-networks.ts";
 import { probeBroadcasts } from "./broadcast-probe.ts";
-import { broadcastElements, broadcastScript, broadcastTable, filterReasons } from "./broadcast-rules.ts";
+import { broadcastElements, broadcastScript, broadcastTable, filterReasons, groupElements } from "./broadcast-rules.ts";
 import { CommandError } from "./commands.ts";
 import { Keeper } from "./keeper.ts";
 import type { ReadTable } from "./readback.ts";
@@ -20,7 +20,7 @@ const maxLooksPerAttempt = 15;
 export interface BroadcastGuardDependencies {
   readonly broadcasts: Pick<
     Broadcasts,
-    "tunnels" | "awaitsRules" | "rulesLoaded" | "rulesMissing" | "written" | "count" | "noteStorm"
+    "tunnels" | "awaitsRules" | "rulesLoaded" | "rulesMissing" | "written" | "count" | "noteStorm" | "copiesPerSecond"
   >;
   readonly registered: Pick<RegisteredNetworks, "epoch">;
   readonly register: Pick<PortRegister, "isAt">;
@@ -33,9 +33,10 @@ const unseen: Pick<ReadTable, "dropped" | "offenders"> = { dropped: new Map(), o
 export class BroadcastGuard {
   /** They are of the networks that are not copied. */
   readonly conditions: readonly HostCondition[] = [];
-  private readonly table = new RuleTable("bridge", broadcastScript(), broadcastTable);
+  private readonly table: RuleTable;
   private readonly keeper: Keeper;
-  private loaded: string | undefined;
+  /** The tunnels with their rates, and with their groups. */
+  private loaded: { readonly rates: string; readonly whole: string } | undefined;
   /** What an earlier run may have left is gone, or in use. */
   private isSwept = false;
   private looks = 0;
@@ -44,6 +45,7 @@ export class BroadcastGuard {
 
   /** Opens its socket in the calling thread's network namespace. */
   constructor(private readonly deps: BroadcastGuardDependencies) {
+    this.table = new RuleTable("bridge", broadcastScript(deps.broadcasts.copiesPerSecond), broadcastTable);
     this.keeper = new Keeper({
       flag: "broadcast: replicate",
       check: () => this.check(),
@@ -75,12 +77,14 @@ export class BroadcastGuard {
     const tunnels = broadcasts.tunnels().filter(({ device }) => isPlainName(device));
     if (tunnels.length === 0) return this.remove();
     const elements = broadcastElements(tunnels);
-    if (this.loaded === elements.script && !broadcasts.awaitsRules) return;
+    if (this.loaded?.whole === elements.script && !broadcasts.awaitsRules) return;
+    const rates = broadcastElements(tunnels.map((tunnel) => ({ ...tunnel, groups: new Map() }))).script;
+    const isSameRates = this.loaded?.rates === rates;
     // A tunnel that the rules do not cover any more has no entries.
     await broadcasts.written;
     if (this.loaded === undefined) await this.begin(tunnels);
-    this.count(await this.table.fill(elements), tunnels);
-    this.loaded = elements.script;
+    this.count(await this.table.fill(isSameRates ? groupElements(tunnels) : elements), tunnels);
+    this.loaded = { rates, whole: elements.script };
     this.looksPerAttempt = 1;
     this.keeper.succeed();
     await broadcasts.rulesLoaded(tunnels.map(({ device }) => device));

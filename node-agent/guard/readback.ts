@@ -23,7 +23,7 @@ interface Listed {
 }
 
 /** Sets that frames fill. */
-const dynamic: readonly string[] = ["talk", "offenders"];
+const isDynamic = (set: string): boolean => /^(?:talk|offenders)(?:_\d+)?$/.test(set);
 
 /** @throws SyntaxError where it is no JSON of nft's */
 export function readTable(json: string): ReadTable {
@@ -46,7 +46,7 @@ export function readTable(json: string): ReadTable {
 
 /** As the last field: nft lists a set without elements in another order of fields than one with some. */
 function withLastingElements({ elem = [], ...set }: NonNullable<Listed["set"]>): object {
-  return { ...set, elem: dynamic.includes(set.name) ? [] : sorted(elem) };
+  return { ...set, elem: isDynamic(set.name) ? [] : sorted(elem) };
 }
 
 const sorted = (elements: readonly unknown[]): unknown[] =>

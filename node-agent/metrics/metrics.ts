@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { collectProcessMetrics } from "../../common/process-metrics.ts";
 import type { FinishedMiss } from "../misses/recent.ts";
 import type { StatusSources } from "../status/sources.ts";
+import { broadcastMac } from "../tables/entry.ts";
 
 /** A miss takes milliseconds; a second is the guest's own retry. */
 const missBuckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 3];
@@ -25,6 +26,7 @@ export type MetricsSources = Pick<
   | "conditions"
   | "macFloods"
   | "broadcasts"
+  | "groups"
   | "takeovers"
   | "nowMs"
 > & {
@@ -109,16 +111,34 @@ export function agentMetrics(sources: MetricsSources): Registry {
   );
   counter(
     "broadcasts_total",
-    "Broadcasts of guests in networks with broadcast replicate: copied to other hosts, or left on this one by the limit (storm) or " +
+    "Broadcasts and multicasts of guests in networks with broadcast replicate: copied to other hosts, or left on this one by the limit (storm) or " +
       "because DHCP and the like are never copied (filtered)",
     "handled",
     () => sources.broadcasts.counters,
   );
   gauge("broadcast_destinations", "Destinations of broadcasts, summed over networks", () => {
     let sum = 0;
-    for (const vni of registered.vnis()) sum += sources.broadcasts.entriesOf(vni).size;
+    for (const vni of registered.vnis())
+      for (const { mac } of sources.broadcasts.entriesOf(vni).values()) sum += Number(mac === broadcastMac);
     return sum;
   });
+  gauge("group_destinations", "Destinations of multicast groups by MAC address, summed over networks", () => {
+    let sum = 0;
+    for (const vni of registered.vnis())
+      for (const { mac } of sources.broadcasts.entriesOf(vni).values()) sum += Number(mac !== broadcastMac);
+    return sum;
+  });
+  gauge("groups_joined", "Multicast groups with members among the guests of this host, summed over networks", () => {
+    let sum = 0;
+    for (const vni of registered.vnis()) sum += sources.groups.groupsOf(vni).length;
+    return sum;
+  });
+  counter(
+    "group_frames_total",
+    "Reports of guests about multicast groups (reports), memberships among them that had no room (refused), and questions to guests (queries)",
+    "kind",
+    () => sources.groups.counters,
+  );
   counter(
     "takeovers_total",
     "Announcements by guests of addresses that they may take: claimed from the controller, and granted or refused by it",

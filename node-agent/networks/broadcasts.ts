@@ -1,13 +1,24 @@
-// Which networks' broadcasts this host copies to others, and where to: from the registered networks, the host tables, and the rules that
-// keep DHCP and the like out of the copies (guard/broadcast-guard.ts). Without the rules nothing is copied.
-import type { AgentNetwork, Vni } from "../../schema/address/index.ts";
+// Which networks' broadcasts and groups this host copies to others, and where to: from the registered networks, the host tables, the groups
+// of other hosts, and the rules that keep DHCP and the like out of the copies (guard/broadcast-guard.ts). Without the rules nothing is copied.
+import type { AgentNetwork, MacAddress, Vni } from "../../schema/address/index.ts";
 import { asCondition, type HostCondition } from "../findings/condition.ts";
 import { vxlanName } from "../kernel/devices/device-names.ts";
 import type { NetworkDevices } from "../kernel/devices/network-devices.ts";
-import { broadcastEntries, broadcastOperations, frameRate, maxCopies, type TunnelEnd } from "../tables/broadcast.ts";
+import {
+  broadcastEntries,
+  broadcastOperations,
+  copiesByMac,
+  frameRate,
+  type GroupEntries,
+  groupEntries,
+  maxCopiedGroups,
+  maxCopies,
+  type TunnelEnd,
+} from "../tables/broadcast.ts";
 import type { BroadcastEntry, Entry, OperationResult, Place } from "../tables/entry.ts";
-import { entryKey, type Operation } from "../tables/entry.ts";
-import type { HostTables } from "../tables/host-tables.ts";
+import { broadcastMac, entryKey, type Operation } from "../tables/entry.ts";
+import type { GroupTables } from "../tables/group-tables.ts";
+import type { HostTables, NetworkHost } from "../tables/host-tables.ts";
 import type { RegisteredNetworks } from "./registered-networks.ts";
 
 /** What is wrong with a port's broadcasts ends when nothing of it was dropped for this time. */
@@ -24,19 +35,24 @@ export interface BroadcastState {
   readonly state: "copied" | "pending" | "unfiltered" | "too-many";
   /** Other hosts of the network, as far as they are known. */
   readonly entries: ReadonlyMap<string, BroadcastEntry>;
+  /** Of groups with members on other hosts. */
+  readonly groups: GroupEntries;
 }
 
-/** A tunnel whose broadcasts pass the rules. */
+/** A tunnel whose broadcasts and groups pass the rules. */
 export interface FilteredTunnel {
   readonly vni: Vni;
   readonly device: string;
   readonly perMinute: number;
   readonly burst: number;
+  /** Copies of a frame to each group that is copied, by its MAC address. */
+  readonly groups: ReadonlyMap<MacAddress, number>;
 }
 
 export interface BroadcastsDependencies {
   readonly registered: Pick<RegisteredNetworks, "list" | "find" | "nameOf" | "tunnelEnd" | "registeredEnd">;
-  readonly hostTables: Pick<HostTables, "of">;
+  readonly hostTables: Pick<HostTables, "all">;
+  readonly groupTables: Pick<GroupTables, "of">;
   readonly devices: Pick<NetworkDevices, "adoptedFor">;
   readonly copiesPerSecond: number;
   /** Of the entry writer. */
@@ -47,6 +63,7 @@ export interface BroadcastsDependencies {
 }
 
 const nothing: ReadonlyMap<string, BroadcastEntry> = new Map();
+const noGroups: GroupEntries = { entries: nothing, leftOut: 0 };
 
 export class Broadcasts {
   /** Number of frames. */
@@ -58,6 +75,10 @@ export class Broadcasts {
   /** Resolves when the kernel has all changes so far. */
   written: Promise<unknown> = Promise.resolve();
   private states = new Map<Vni, BroadcastState>();
+  /** What the kernel should have, of networks that are copied. */
+  private desired = new Map<Vni, ReadonlyMap<string, BroadcastEntry>>();
+  /** Entries of groups of an earlier run, which stay until the host that they lead to has said what it is in. */
+  private inherited: readonly BroadcastEntry[] = [];
   /** Devices that the rules in the kernel cover. */
   private covered: ReadonlySet<string> = new Set();
   /** Devices for which the rules were asked for last; with those that are not covered, and why. */
@@ -66,7 +87,23 @@ export class Broadcasts {
   /** Ports beyond their rate. */
   private readonly storms = new Map<string, { readonly vni: Vni; readonly lastMs: number }>();
 
-  constructor(private readonly deps: BroadcastsDependencies) {}
+  constructor(private readonly deps: BroadcastsDependencies) {
+    this.copiesPerSecond = deps.copiesPerSecond;
+  }
+
+  readonly copiesPerSecond: number;
+
+  /** Entries that an earlier run has left in the kernel. */
+  inherit(entries: readonly Entry[]): void {
+    this.inherited = entries.flatMap((entry) =>
+      entry.kind === "broadcast" && entry.mac !== broadcastMac ? [entry] : [],
+    );
+  }
+
+  /** The controller does not know of groups: no host says what it is in. */
+  forgetInherited(): void {
+    this.inherited = [];
+  }
 
   /** Undefined: broadcasts of the network stay on their host. */
   stateOf(vni: Vni): BroadcastState | undefined {
@@ -80,8 +117,7 @@ export class Broadcasts {
 
   /** By place: what the kernel should have now. */
   entriesOf(vni: Vni): ReadonlyMap<string, BroadcastEntry> {
-    const found = this.states.get(vni);
-    return found?.state === "copied" ? found.entries : nothing;
+    return this.desired.get(vni) ?? nothing;
   }
 
   entryAt(place: Place): Entry | undefined {
@@ -109,17 +145,28 @@ export class Broadcasts {
         asCondition({ kind: "broadcast-storm", reason: "limited", vni, values: { port, ...values } }, nameOf(vni)),
       ),
     );
-    return [...off, ...storms];
+    const full = [...this.states].flatMap(([vni, { groups }]) => {
+      if (groups.leftOut === 0) return [];
+      const limits = { count: String(groups.leftOut), most: String(maxCopiedGroups) };
+      return [asCondition({ kind: "groups-limited", reason: "network", vni, values: limits }, nameOf(vni))];
+    });
+    return [...off, ...storms, ...full];
   }
 
   /** Networks, host tables, the tunnel end or the rules have changed. @returns when the kernel has the change */
   refresh(): Promise<unknown> {
     const before = this.states;
+    const present = this.desired;
     this.states = new Map(
       this.deps.registered.list().flatMap((network) => {
         const state = this.judge(network);
         return state ? [[network.vni, state] as const] : [];
       }),
+    );
+    this.desired = new Map(
+      [...this.states].flatMap(([vni, { state, entries, groups }]) =>
+        state === "copied" ? [[vni, new Map([...entries, ...groups.entries])] as const] : [],
+      ),
     );
     const operations: Operation[] = [];
     for (const vni of new Set([...before.keys(), ...this.states.keys()])) {
@@ -127,8 +174,7 @@ export class Broadcasts {
       const was = before.get(vni);
       // What the kernel has is not known then.
       if (was?.state === "pending" || !was) this.deps.look(vni);
-      const present = was?.state === "copied" ? was.entries : nothing;
-      operations.push(...broadcastOperations(present, this.entriesOf(vni)));
+      operations.push(...broadcastOperations(present.get(vni) ?? nothing, this.entriesOf(vni)));
     }
     if (operations.length > 0) this.written = Promise.all([this.written, this.deps.write(operations)]);
     return this.written;
@@ -136,10 +182,11 @@ export class Broadcasts {
 
   /** What the rules have to cover. */
   tunnels(): FilteredTunnel[] {
-    return [...this.states].map(([vni, { entries }]) => ({
+    return [...this.states].map(([vni, { entries, groups }]) => ({
       vni,
       device: this.deviceOf(vni),
       ...frameRate(this.deps.copiesPerSecond, entries.size),
+      groups: copiesByMac(groups.entries),
     }));
   }
 
@@ -189,15 +236,33 @@ export class Broadcasts {
   private judge({ vni, broadcast }: AgentNetwork): BroadcastState | undefined {
     if (broadcast === undefined) return undefined;
     const { registered, hostTables } = this.deps;
-    const hosts = hostTables.of(vni);
+    const hosts = hostTables.all().get(vni);
     const { tunnelEnd, registeredEnd } = registered;
-    if (!hosts || !tunnelEnd) return { state: "pending", entries: nothing };
+    if (!hosts || !tunnelEnd) return { state: "pending", entries: nothing, groups: noGroups };
     const own: TunnelEnd[] = registeredEnd ? [tunnelEnd, registeredEnd] : [tunnelEnd];
-    const entries = broadcastEntries(vni, hosts, own);
-    if (entries.size > maxCopies) return { state: "too-many", entries };
+    const entries = broadcastEntries(vni, hosts.values(), own);
+    if (entries.size > maxCopies) return { state: "too-many", entries, groups: noGroups };
+    const groups = this.groupsOf(vni, hosts, own);
     const device = this.deviceOf(vni);
-    if (this.covered.has(device)) return { state: "copied", entries };
-    return { state: this.attempted.has(device) ? "unfiltered" : "pending", entries };
+    if (this.covered.has(device)) return { state: "copied", entries, groups };
+    return { state: this.attempted.has(device) ? "unfiltered" : "pending", entries, groups };
+  }
+
+  private groupsOf(vni: Vni, hosts: ReadonlyMap<string, NetworkHost>, own: readonly TunnelEnd[]): GroupEntries {
+    const { groupTables } = this.deps;
+    const reported = [...hosts].map(([name, host]) => ({ name, ...host, ...groupTables.of(vni, name) }));
+    const silent = reported.filter(({ isWhole }) => isWhole !== true);
+    const kept = this.inherited.filter(
+      (entry) =>
+        entry.vni === vni &&
+        silent.some(({ vtep, port = own[0]?.vtepPort }) => vtep === entry.vtep && port === entry.vtepPort),
+    );
+    return groupEntries(
+      vni,
+      reported.map((host) => ({ ...host, groups: host.groups ?? [] })),
+      kept,
+      own,
+    );
   }
 
   private deviceOf(vni: Vni): string {

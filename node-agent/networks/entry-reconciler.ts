@@ -4,7 +4,7 @@ import type { Logger } from "pino";
 import { inSlices, type Turns } from "../../common/cooperative.ts";
 import type { AgentNetwork, Vni } from "../../schema/address/index.ts";
 import type { Reporter } from "../findings/reporter.ts";
-import { broadcastRewrite, isBroadcast } from "../tables/broadcast.ts";
+import { broadcastRewrites, isBroadcast } from "../tables/broadcast.ts";
 import { compare, type Desired, type Difference, nothingDesired, repairOf } from "../tables/comparison.ts";
 import {
   type ActualEntry,
@@ -120,8 +120,8 @@ export class EntryReconciler {
     if (!broadcasts.isDecided(vni)) return others;
     if (!broadcasts.stateOf(vni)) return actual;
     const desired = broadcasts.entriesOf(vni);
-    const rewrite = broadcastRewrite(desired, actual);
-    if (rewrite.length === 0) return actual;
+    const rewrites = broadcastRewrites(desired, actual);
+    if (rewrites.size === 0) return actual;
     const foreign = actual.filter((each) => isBroadcast(each) && !each.own);
     this.tell(
       network,
@@ -132,8 +132,12 @@ export class EntryReconciler {
       })),
       cause,
     );
-    writer.noteRefused(await writer.send(rewrite));
-    return [...others, ...[...desired.values()].map((entry): ActualEntry => ({ entry, own: true, lasting: true }))];
+    writer.noteRefused(await writer.send([...rewrites.values()].flat()));
+    const rewritten = [...desired.values()].filter(({ mac }) => rewrites.has(mac));
+    return [
+      ...actual.filter((each) => !isBroadcast(each) || !rewrites.has(each.entry.mac)),
+      ...rewritten.map((entry): ActualEntry => ({ entry, own: true, lasting: true })),
+    ];
   }
 
   private tell({ vni, name }: AgentNetwork, differences: readonly Difference[], cause: Cause): void {

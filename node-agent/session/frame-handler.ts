@@ -20,13 +20,16 @@ import type { Uplink } from "../controller-link/uplink.ts";
 import type { ConditionReporter } from "../findings/condition-reporter.ts";
 import type { Reporter } from "../findings/reporter.ts";
 import type { MissResolver } from "../misses/resolver.ts";
+import type { Broadcasts } from "../networks/broadcasts.ts";
 import type { EntryWriter, Programmed } from "../networks/entry-writer.ts";
 import type { HostNetworks } from "../networks/host-networks.ts";
 import type { RegisteredNetworks } from "../networks/registered-networks.ts";
 import type { Entry } from "../tables/entry.ts";
+import type { GroupTables } from "../tables/group-tables.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import type { Occasion } from "../tables/held-network.ts";
 import type { HostTableFrame, HostTables } from "../tables/host-tables.ts";
+import type { GroupWatch } from "../watch/group-watch.ts";
 import type { AppliedPosition } from "./applied-position.ts";
 import type { AwaitedGuests } from "./awaited-guests.ts";
 import type { MissOutcomes } from "./miss-outcomes.ts";
@@ -54,6 +57,12 @@ export interface FrameHandlerDependencies {
   /** The limit of addresses is near. */
   readonly crowded: () => void;
   readonly hostTables: Pick<HostTables, "take" | "keep">;
+  readonly groupTables: Pick<GroupTables, "take" | "keep" | "forget" | "clear">;
+  /** Of guests of this host (watch/group-watch.ts). */
+  readonly groups: Pick<GroupWatch, "begin" | "onClosed">;
+  /** Groups of other hosts have changed. */
+  readonly groupsChanged: () => void;
+  readonly broadcasts: Pick<Broadcasts, "forgetInherited">;
   readonly replication: Replication;
   readonly conditions: Pick<ConditionReporter, "begin" | "start" | "onClosed">;
   readonly awaited: Pick<AwaitedGuests, "clear">;
@@ -81,6 +90,8 @@ export class FrameHandler implements LinkHandlers {
   /** This session began with the registration of the host. */
   private isNew = false;
   private snapshots = 0;
+  /** The controller of this session knows of multicast groups. */
+  private hasGroups = false;
 
   constructor(private readonly deps: FrameHandlerDependencies) {}
 
@@ -100,6 +111,7 @@ export class FrameHandler implements LinkHandlers {
       ...(seeding ? { seeding: true } : {}),
       ...(senders ? { senders: true } : {}),
       broadcasts: true,
+      groups: true,
       ...defined({ epoch, asOf }),
     };
   }
@@ -122,6 +134,11 @@ export class FrameHandler implements LinkHandlers {
     this.deps.replication.begin(frame.protocol, progress.epoch === frame.epoch);
     this.deps.conditions.begin(frame.protocol);
     progress.begin(frame.epoch, frame.asOf);
+    this.hasGroups = frame.groups === true;
+    if (!this.hasGroups) {
+      this.deps.groupTables.clear();
+      this.deps.broadcasts.forgetInherited();
+    }
     this.isNew = frame.isNew === true;
     registered.registeredEnd = { vtep: frame.vtep, vtepPort: frame.vtepPort };
     if (identity.vtep && identity.vtep !== frame.vtep) {
@@ -142,6 +159,7 @@ export class FrameHandler implements LinkHandlers {
     const answers = frame.answers.filter(({ key }) => visible.has(key.vni));
     const before = this.interest().flatMap(({ keys }) => keys);
     this.deps.hostTables.keep(visible);
+    this.deps.groupTables.keep(visible);
     this.deps.awaited.clear();
     const withoutRoom =
       frame.since === undefined ? held.replace(answers, nowMs()) : held.resume(visible, answers, nowMs());
@@ -162,6 +180,7 @@ export class FrameHandler implements LinkHandlers {
     progress.acknowledge(frame.asOf, work);
     this.deps.replication.start(frame.networks);
     this.deps.stored?.begin();
+    this.deps.groups.begin(this.hasGroups);
     this.deps.reporter.flush();
     this.deps.takeovers.start();
   }
@@ -194,7 +213,10 @@ export class FrameHandler implements LinkHandlers {
     outcomes.answered(timelines, frame.answers, startMs, programmed);
     for (const vni of frame.gone) held.forgetNetwork(vni);
     const remaining = this.remaining(frame);
-    if (frame.gone.length > 0) this.deps.hostTables.keep(remaining);
+    if (frame.gone.length > 0) {
+      this.deps.hostTables.keep(remaining);
+      this.deps.groupTables.keep(remaining);
+    }
     replication.keep(new Set(remaining));
     const changed = networks.change(frame.networks, frame.gone, frame.self);
     replication.follow(frame.networks);
@@ -221,13 +243,23 @@ export class FrameHandler implements LinkHandlers {
     this.deps.takeovers.onProbe(frame);
   }
 
+  onGroups({ vni, hosts }: Frame<"groups">): void {
+    const { identity, groupTables, groupsChanged } = this.deps;
+    groupTables.take(
+      vni,
+      hosts.filter(({ host }) => host !== identity.host),
+    );
+    groupsChanged();
+  }
+
   onTrust(frame: Frame<"trust">): void {
     this.deps.trust(frame);
   }
 
   /** Other hosts of a network: they may send to this one, and have copies of broadcasts. */
   onHosts(frame: HostTableFrame): void {
-    if (!this.deps.hostTables.take(frame)) return;
+    const { hostTables, groupTables } = this.deps;
+    if (!hostTables.take(frame, (host) => groupTables.forget(frame.vni, host))) return;
     this.deps.networks.hostsChanged();
     this.deps.stored?.hostChanged();
   }
@@ -273,6 +305,7 @@ export class FrameHandler implements LinkHandlers {
     this.deps.reporter.onClosed();
     this.deps.conditions.onClosed();
     this.deps.takeovers.onClosed();
+    this.deps.groups.onClosed();
   }
 }
 

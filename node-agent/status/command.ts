@@ -1,6 +1,6 @@
 // The flags of `nearmiss agent status`, `nearmiss agent remove` and `nearmiss explain`. What runs loads only when it runs.
 import { type Command, InvalidArgumentError } from "../../common/commander.ts";
-import { AddressError, type IpAddress, parseIp } from "../../schema/address/index.ts";
+import { AddressError, type IpAddress, isMulticast, parseGroup, parseIp } from "../../schema/address/index.ts";
 import { namePattern } from "../../schema/plain/index.ts";
 import type { ExplainFlags, GuestNames, Output, RemoveFlags, StatusFlags } from "./command-flags.ts";
 import { socketDirectory, whyNoSocketPath } from "./socket-path.ts";
@@ -79,7 +79,7 @@ export function addExplainCommand(program: Command, { addOutputOption, format }:
     .summary("find out why one guest cannot reach another")
     .description("Checks the path from a guest of this host to another guest and reports the first problem.")
     .argument("<from>", "a VM on this host, as VM or VM/INTERFACE, or an address of one", parseGuest)
-    .argument("<to>", "any VM of the network, an address of one, or a broadcast address", parseTo)
+    .argument("<to>", "any VM of the network, an address of one, a broadcast address, or a multicast group", parseTo)
     .option("--network <name>", "the network of both: needed with addresses, or if there are several", parseHostName)
     .option("--socket <path>", `${socketFlag} ${which}`, parseSocketPath)
     .option("--host <name>", "the agent's host name, if several agents run on this machine", parseHostName)
@@ -116,9 +116,14 @@ function parseHostName(text: string): string {
 
 const broadcast = "255.255.255.255";
 
-/** Also where a broadcast goes: that, or the last address of a subnet. */
-const parseTo = (text: string): string => (text === broadcast ? text : parseGuest(text));
-const addressOf = (text: string): IpAddress => (text === broadcast ? (text as IpAddress) : parseIp(text));
+/** Also where a broadcast goes: that, or the last address of a subnet; and a multicast group. */
+function parseTo(text: string): string {
+  if (text === broadcast) return text;
+  return isMulticast(text) ? asArgument(() => parseGroup(text)) : parseGuest(text);
+}
+
+const addressOf = (text: string): IpAddress =>
+  text === broadcast || isMulticast(text) ? (text as IpAddress) : parseIp(text);
 
 /** What is not a name is an address: its canonical text. */
 function parseGuest(text: string): string {
@@ -126,8 +131,13 @@ function parseGuest(text: string): string {
   const isNumber = /^[\d.]+$/.test(text);
   const isName = [vm, ...(ofInterface === undefined ? [] : [ofInterface])].every((part) => pattern.test(part));
   if (isName && more.length === 0 && !isNumber) return text;
+  return asArgument(() => parseIp(text));
+}
+
+/** @throws InvalidArgumentError */
+function asArgument(parse: () => string): string {
   try {
-    return parseIp(text);
+    return parse();
   } catch (error) {
     if (error instanceof AddressError) throw new InvalidArgumentError(error.message);
     throw error;

@@ -2,7 +2,7 @@
 // answer in memory, the three entries in the kernel, what lies beyond. Pure.
 import { type IpAddress, type MacAddress, subnetContains } from "../../schema/address/index.ts";
 import { type Check, note, ok, wrong } from "./check.ts";
-import { checkBroadcast, isBroadcastTo } from "./explain-broadcast.ts";
+import { checkBroadcast, checkGroup, isBroadcastTo } from "./explain-broadcast.ts";
 import { checkDevices, checkFit } from "./explain-devices.ts";
 import { checkLocal, checkRemote } from "./explain-entries.ts";
 import { checkFarEnd } from "./explain-far-end.ts";
@@ -41,6 +41,7 @@ function checkAlong(facts: PathFacts): Check[] {
   if (source.state === "wrong") return checks;
   checks.push(...checkSourceGuest(facts), ...checkDevices(facts, facts.told));
   if (isBroadcastTo(facts)) return [...checks, ...checkBroadcast(facts, facts.told)];
+  if (facts.group) return [...checks, ...checkGroup(facts, facts.told, facts.group)];
   const destination = checkDestination(facts);
   checks.push(destination, ...checkDestinationGuest(facts));
   if (destination.state !== "wrong")

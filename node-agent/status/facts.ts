@@ -1,5 +1,5 @@
 // The facts about a path from one guest to another for `explain`: plain values, collected at one moment.
-import type { AgentNetwork, Binding, IpAddress, MacAddress } from "../../schema/address/index.ts";
+import type { AgentNetwork, Binding, GroupAddress, IpAddress, MacAddress } from "../../schema/address/index.ts";
 import type { ConditionKind, ConditionText } from "../../schema/agent/index.ts";
 import type { Link } from "../kernel/codec/link-codec.ts";
 import type { LocalVtep, Underlay } from "../kernel/devices/device-fit.ts";
@@ -28,6 +28,8 @@ export interface PathFacts {
   readonly replica?: ReplicaFacts;
   /** Absent: broadcasts of its guests stay on this host. */
   readonly broadcast?: BroadcastFacts;
+  /** Where the second address is a multicast group. */
+  readonly group?: GroupFacts;
   readonly kernel: KernelFacts;
   /** What of the host's own filter stops tunnelled packets. */
   readonly tunnelFilters: readonly { readonly says: string; readonly fix: string }[];
@@ -49,6 +51,16 @@ export interface PresentCondition extends ConditionText {
 export interface BroadcastFacts extends BroadcastReport {
   /** Ports whose broadcasts are beyond the limit. */
   readonly limited: readonly string[];
+}
+
+export interface GroupFacts {
+  readonly group: GroupAddress;
+  /** Ports of this host with a member. */
+  readonly ports: readonly string[];
+  /** Other hosts with a member. */
+  readonly hosts: readonly string[];
+  /** Tunnel ends that a frame to its MAC address is copied to; of groups that share the MAC, those of all. */
+  readonly destinations: readonly string[];
 }
 
 export interface ReplicaFacts extends ReplicaReport {

@@ -4,8 +4,12 @@ import { defined } from "../../common/defined.ts";
 import {
   type BindingKey,
   familyOf,
+  type GroupAddress,
+  groupMac,
   type IpAddress,
+  isMulticast,
   type MacAddress,
+  parseGroup,
   type Vni,
   type VtepAddress,
 } from "../../schema/address/index.ts";
@@ -29,9 +33,17 @@ import {
 } from "../kernel/tables/path-probe.ts";
 import type { HeldFact } from "../tables/held-network.ts";
 import { readTracked } from "../watch/connection-tracking.ts";
-import type { GuestFacts, KernelFacts, MacPort, PathFacts, PresentCondition, UnderlayProgram } from "./facts.ts";
+import type {
+  GroupFacts,
+  GuestFacts,
+  KernelFacts,
+  MacPort,
+  PathFacts,
+  PresentCondition,
+  UnderlayProgram,
+} from "./facts.ts";
 import { readInventory } from "./inventory.ts";
-import { describeBroadcast, describeReplica, describeSession, type ReplicaSources } from "./report.ts";
+import { describeBroadcast, describeEnd, describeReplica, describeSession, type ReplicaSources } from "./report.ts";
 import type { StatusSources } from "./sources.ts";
 
 export type PathSources = Pick<
@@ -41,6 +53,8 @@ export type PathSources = Pick<
   ReplicaSources & {
     readonly registered: Pick<StatusSources["registered"], "list" | "tunnelEnd">;
     readonly broadcasts: Pick<StatusSources["broadcasts"], "stateOf" | "limitedPorts">;
+    readonly groups: Pick<StatusSources["groups"], "portsOf">;
+    readonly groupTables: Pick<StatusSources["groupTables"], "hostsOf">;
     readonly networks: Pick<StatusSources["networks"], "conditions">;
     readonly conditions: Pick<StatusSources["conditions"], "list">;
     readonly register: Pick<StatusSources["register"], "list">;
@@ -80,6 +94,7 @@ export async function gatherPath(sources: PathSources, question: PathQuestion): 
     memory,
     ...(vni === undefined ? {} : gatherReplica(sources, { kind: "ip", vni, ip: to })),
     ...(vni === undefined ? {} : gatherBroadcast(sources, vni)),
+    ...(vni !== undefined && isMulticast(to) ? { group: gatherGroup(sources, vni, parseGroup(to)) } : {}),
     kernel: await gatherKernel(sources, vni, macs, familyOf(to), {
       remote: remoteEnd(ends?.to ?? memory.to, sources.host),
       sourcePort: ends?.from?.host === sources.host ? ends.from.guestPort : undefined,
@@ -149,6 +164,16 @@ const takersOf = ({ held }: PathSources, vni: Vni, ip: IpAddress): MacAddress[] 
 function gatherBroadcast(sources: PathSources, vni: Vni): Pick<PathFacts, "broadcast"> {
   const { broadcast } = describeBroadcast(sources, vni);
   return broadcast ? { broadcast: { ...broadcast, limited: sources.broadcasts.limitedPorts(vni) } } : {};
+}
+
+function gatherGroup({ broadcasts, groups, groupTables }: PathSources, vni: Vni, group: GroupAddress): GroupFacts {
+  const entries = [...(broadcasts.stateOf(vni)?.groups.entries.values() ?? [])];
+  return {
+    group,
+    ports: groups.portsOf(vni, group),
+    hosts: groupTables.hostsOf(vni, group),
+    destinations: entries.filter(({ mac }) => mac === groupMac(group)).map(describeEnd),
+  };
 }
 
 function gatherGuests(

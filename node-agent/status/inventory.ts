@@ -3,6 +3,7 @@ import { defined } from "../../common/defined.ts";
 import {
   AddressError,
   type IpAddress,
+  isMulticast,
   type MacAddress,
   parseMac,
   parseRevision,
@@ -170,7 +171,7 @@ async function findRegistered(
   network: RegisteredNetwork,
   ip: IpAddress,
 ): Promise<Registered | undefined> {
-  if (ip === limitedBroadcast) return undefined;
+  if (ip === limitedBroadcast || isMulticast(ip)) return undefined;
   const found = await read(reader, `/v1/resolve?vni=${network.vni}&ip=${encodeURIComponent(ip)}`, checkResolution);
   if (!found) return undefined;
   const vm = await read(reader, `/v1/vms/${found.vm}`, checkVm);

@@ -92,7 +92,7 @@ function guests(report: StatusReport): string[] {
 }
 
 function describeNetwork(network: NetworkReport, most: number): string[] {
-  const { name, vni, mtu, bridge, vxlan, adopted, ports, held, entries, replica, broadcast } = network;
+  const { name, vni, mtu, bridge, vxlan, adopted, ports, held, entries, replica, broadcast, groups } = network;
   const rows = entries
     .slice(0, most)
     .map((entry) => [
@@ -117,6 +117,7 @@ function describeNetwork(network: NetworkReport, most: number): string[] {
         ]
       : []),
     ...(broadcast ? [`  broadcasts: ${broadcastText(broadcast)}`] : []),
+    ...(groups ? [`  groups: ${groupsText(groups)}`] : []),
     `  ports: ${ports.length === 0 ? "none" : ports.map(port).join(", ")}`,
     ...table(
       [
@@ -144,6 +145,12 @@ function broadcastText({ state, destinations }: NonNullable<NetworkReport["broad
   const more = destinations.length - 4;
   const some = destinations.slice(0, 4).join(", ");
   return `${broadcastStates[state]} ${destinations.length === 0 ? "no other host" : some}${more > 0 ? ` and ${more} more` : ""}`;
+}
+
+function groupsText({ joined, copied }: NonNullable<NetworkReport["groups"]>): string {
+  const more = joined.length - 4;
+  const some = `${joined.slice(0, 4).join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
+  return `${joined.length === 0 ? "none" : some} joined here, ${copied} copied to other hosts`;
 }
 
 function device({ name, state, mtu }: DeviceReport): string {

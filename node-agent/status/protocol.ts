@@ -1,7 +1,7 @@
 // The protocol of the agent's local socket: one JSON object per line, a request and its reply, both bounded. Every user who
 // may open the socket may ask; no request changes anything.
 import { safeParse } from "secure-json-parse";
-import { AddressError, type IpAddress, parseIp } from "../../schema/address/index.ts";
+import { AddressError, type IpAddress, isMulticast, parseGroup, parseIp } from "../../schema/address/index.ts";
 import { namePattern } from "../../schema/plain/index.ts";
 import { Compile, type Static, Type } from "../../schema/typebox.ts";
 
@@ -28,9 +28,11 @@ const check = Compile(WireRequest);
 /** All guests of the sender's network (RFC 919). No interface has it, so it is no address elsewhere. */
 export const limitedBroadcast = "255.255.255.255";
 
-/** What a packet is sent to: an address that an interface can have, or all. @throws AddressError */
-export const parseDestination = (text: string): IpAddress =>
-  text === limitedBroadcast ? (text as IpAddress) : parseIp(text);
+/** What a packet is sent to: an address that an interface can have, a multicast group, or all. @throws AddressError */
+export function parseDestination(text: string): IpAddress {
+  if (text === limitedBroadcast) return text as IpAddress;
+  return isMulticast(text) ? (parseGroup(text) as string as IpAddress) : parseIp(text);
+}
 
 export type StatusRequest =
   /** `maxEntries` of each network. */

@@ -11,6 +11,7 @@ import { missKey } from "../misses/miss.ts";
 import type { FinishedMiss } from "../misses/recent.ts";
 import { allowances, type BudgetReport, type MissCounters } from "../misses/resolver.ts";
 import type { Timeline } from "../misses/timeline.ts";
+import { copiesByMac } from "../tables/broadcast.ts";
 import type { HeldFact } from "../tables/held-network.ts";
 import type { GuestFinding } from "../tables/local-guests.ts";
 import { describeEntries, type EntriesReport, factsByNetwork } from "./entries.ts";
@@ -112,6 +113,14 @@ export interface BroadcastReport {
   readonly destinations: readonly string[];
 }
 
+/** Multicast groups, whose frames are copied as broadcasts are. */
+export interface GroupsReport {
+  /** That guests of this host are in. */
+  readonly joined: readonly string[];
+  /** MAC addresses of groups with members on other hosts: to each of these a frame is copied. */
+  readonly copied: number;
+}
+
 export interface NetworkReport extends EntriesReport {
   /** null if only an earlier run of the agent knew it. */
   readonly name: string | null;
@@ -127,6 +136,8 @@ export interface NetworkReport extends EntriesReport {
   readonly replica?: ReplicaReport;
   /** Absent: broadcasts of its guests stay on this host. */
   readonly broadcast?: BroadcastReport;
+  /** With `broadcast`. */
+  readonly groups?: GroupsReport;
   /** The guests', without the tunnel's own. */
   readonly ports: readonly PortReport[];
 }
@@ -252,6 +263,7 @@ function describeNetworks(
         ...(network ? { mtu: network.mtu, revision: network.revision } : {}),
         ...describeReplica(sources, vni),
         ...describeBroadcast(sources, vni),
+        ...describeGroups(sources, vni),
         bridge: describeDevice(bridgeName(vni), bridge),
         vxlan: describeDevice(vxlanName(vni), vxlan),
         adopted: devices.adoptedFor(vni) !== undefined,
@@ -294,6 +306,15 @@ export function describeBroadcast(
   const found = broadcasts.stateOf(vni);
   if (!found) return {};
   return { broadcast: { state: found.state, destinations: [...found.entries.values()].map(describeEnd) } };
+}
+
+function describeGroups(
+  { broadcasts, groups }: Pick<StatusSources, "broadcasts" | "groups">,
+  vni: Vni,
+): { readonly groups?: GroupsReport } {
+  const found = broadcasts.stateOf(vni);
+  if (!found) return {};
+  return { groups: { joined: groups.groupsOf(vni), copied: copiesByMac(found.groups.entries).size } };
 }
 
 export const describeEnd = ({ vtep, vtepPort }: { readonly vtep: string; readonly vtepPort: number }): string =>

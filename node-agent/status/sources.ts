@@ -39,6 +39,8 @@ type CoreParts =
   | "replication"
   | "conditions"
   | "broadcasts"
+  | "groups"
+  | "groupTables"
   | "takeovers";
 
 export interface StatusSources extends Pick<Core, CoreParts>, Pick<Kernel, "requests" | "devices" | "tables"> {

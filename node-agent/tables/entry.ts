@@ -26,11 +26,15 @@ export interface BridgeEntry {
 /** The destination of all broadcasts of a network. */
 export const broadcastMac = "ff:ff:ff:ff:ff:ff" as MacAddress;
 
-/** One of several destinations of the broadcast address in the tunnel's FDB. The kernel keeps a list, with one mark for all of it. */
+/**
+ * One of several destinations of the broadcast address, or of the MAC address of a multicast group, in the tunnel's FDB. The kernel keeps a
+ * list for each address, with one mark for all of it.
+ */
 export interface BroadcastEntry {
   readonly kind: "broadcast";
   readonly vni: Vni;
-  readonly mac: typeof broadcastMac;
+  /** `broadcastMac`, or that of a group (`groupMac`). */
+  readonly mac: MacAddress;
   readonly vtep: VtepAddress;
   readonly vtepPort: number;
 }
@@ -59,7 +63,7 @@ export interface ActualEntry {
 export type Place =
   | Pick<NeighbourEntry, "kind" | "vni" | "ip">
   | { readonly kind: "tunnel" | "bridge"; readonly vni: Vni; readonly mac: MacAddress }
-  | Pick<BroadcastEntry, "kind" | "vni" | "vtep" | "vtepPort">;
+  | Pick<BroadcastEntry, "kind" | "vni" | "mac" | "vtep" | "vtepPort">;
 
 /**
  * `put` creates or replaces; deleting what is absent succeeds. The kernel cannot change the flags of an FDB entry in place
@@ -110,7 +114,7 @@ export interface Tables {
   /** Carries out all operations in order, in as few system calls as it can. */
   apply(operations: readonly Operation[]): Promise<OperationResult[]>;
   /**
-   * All unicast and broadcast entries on the devices of a network, others' too, after every earlier `apply`: neighbours as of one moment,
+   * All unicast, broadcast and multicast entries on the devices of a network, others' too, after every earlier `apply`: neighbours as of one moment,
    * FDB entries as of one. Of operations that are applied before it resolves it may show either state; the result is stale by
    * then.
    */
@@ -127,7 +131,10 @@ export function entryKey(entry: Place): string {
 }
 
 function placeText(entry: Place): string {
-  if (entry.kind === "broadcast") return `${entry.vtep}:${entry.vtepPort}`;
+  if (entry.kind === "broadcast") {
+    const end = `${entry.vtep}:${entry.vtepPort}`;
+    return entry.mac === broadcastMac ? end : `${entry.mac} ${end}`;
+  }
   return entry.kind === "neighbour" ? entry.ip : entry.mac;
 }
 

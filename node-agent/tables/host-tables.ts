@@ -31,8 +31,8 @@ export class HostTables {
   /** @param self the receiving host, which no table here has */
   constructor(private readonly self: string) {}
 
-  /** @returns whether a network's table is another now */
-  take({ vni, whole, hosts, end }: HostTableFrame): boolean {
+  /** @param left called for each host that was in the table and is not any more. @returns whether a network's table is another now */
+  take({ vni, whole, hosts, end }: HostTableFrame, left: (host: string) => void = () => {}): boolean {
     const table = whole ? new Map<string, NetworkHost>() : (this.partial.get(vni) ?? this.byVni.get(vni) ?? new Map());
     for (const { host, ...found } of hosts) {
       if (host === this.self) continue;
@@ -43,6 +43,10 @@ export class HostTables {
       this.partial.set(vni, table);
       return false;
     }
+    // A change is made in the table itself, a whole one is another.
+    const before = this.byVni.get(vni);
+    if (before === table) for (const { host, vtep } of hosts) if (vtep === null) left(host);
+    if (before !== table) for (const host of before?.keys() ?? []) if (!table.has(host)) left(host);
     this.partial.delete(vni);
     this.byVni.set(vni, table);
     return true;

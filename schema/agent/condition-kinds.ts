@@ -340,12 +340,25 @@ export const conditionKinds = {
   },
   "broadcast-storm": {
     about: "network",
-    title: "a guest sends more broadcasts than are copied",
+    title: "a guest sends more broadcasts or multicasts than are copied",
     subject: "port",
     texts: {
       limited:
-        "network {network}: broadcasts of the guest on port {port:device} are more than {most:number} copies a second, and the rest stays on " +
+        "network {network}: broadcasts or multicasts of the guest on port {port:device} are more than {most:number} copies a second, and the rest stays on " +
         "this host; ¦see what the guest sends, or raise --max-broadcast-copies of the agent",
+    },
+  },
+  "groups-limited": {
+    about: "network",
+    title: "guests are in more multicast groups than are copied",
+    subject: "port",
+    texts: {
+      port:
+        "network {network}: guests on port {port:device} join more multicast groups than {most:number} of one port and {limit:number} of one host, " +
+        "and get nothing from other hosts for the rest; ¦see what the guest joins (in a guest of Linux: ip maddress show)",
+      network:
+        "network {network}: its guests on other hosts are in more multicast groups than are copied from here: for {count:number} MAC addresses of groups " +
+        "beyond {most:number} nothing is sent; ¦see what its guests join (nearmiss network groups {network})",
     },
   },
   "replica-too-large": {

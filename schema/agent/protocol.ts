@@ -1,9 +1,9 @@
 // The agent channel: one WebSocket per host at `agentPath`, JSON text frames, ordered both ways. What may be said on it; wire.ts
 // reads it, and docs/protocol.md describes it. The types are those of both versions: version 2 writes answers as records (records.ts).
 //
-//   agent → controller   hello, interest … end, then resolve, release, subscribe, unsubscribe, applied, report, claim, probed
+//   agent → controller   hello, interest … end, then resolve, release, subscribe, unsubscribe, applied, report, claim, probed, memberships
 //   controller → agent   welcome, snapshot … end, then answers, seed, changes, base … end, delta, heartbeat;
-//                        hosts (version 1: senders) before the snapshot or the changes that they belong to; trust, claimed and probe at any time
+//                        hosts (version 1: senders) before the snapshot or the changes that they belong to; trust, claimed, probe and groups at any time
 //
 // Frames are at most `maxFrameBytes`; a larger set is chunked, closed by `end: true`, and applied only when whole.
 // Unknown fields and unknown frame types are ignored, so that neighbouring versions work together.
@@ -11,6 +11,7 @@ import type {
   AgentNetwork,
   Answer,
   BindingKey,
+  GroupAddress,
   IpAddress,
   MacAddress,
   PreparedChange,
@@ -72,6 +73,8 @@ export type AgentFrame =
       readonly senders?: true;
       /** Copies broadcasts of networks with `broadcast`, and wants to receive the host tables of these. */
       readonly broadcasts?: true;
+      /** Copies multicast of these networks to hosts with members, says which groups its guests have joined, and wants to receive those of others. */
+      readonly groups?: true;
       /** The store and position that the agent's entries are from; absent on the first connection. */
       readonly epoch?: string;
       readonly asOf?: Revision;
@@ -145,8 +148,25 @@ export type AgentFrame =
     }
   /** Whether the guest answered a `probe`. Absent for a guest that the agent cannot ask. */
   | { readonly type: "probed"; readonly id: number; readonly answers: boolean }
+  /**
+   * Version 2: multicast groups of a network with members among the guests of this host. `whole` replaces what the controller has of this host
+   * in the network: once in a session, as soon as the agent knows them all; differences come before and after it. At most
+   * `maxMemberships` of a network.
+   */
+  | ({ readonly type: "memberships"; readonly vni: Vni } & GroupChange)
   /** What happened on the host and is no inventory. An older controller ignores it. */
   | { readonly type: "report"; readonly reports: readonly ReportedFinding[] };
+
+/** Groups of one network that a host is in. */
+export interface GroupChange {
+  /** `joined` are all groups of the host; otherwise those that are new. */
+  readonly whole: boolean;
+  readonly joined: readonly GroupAddress[];
+  readonly left: readonly GroupAddress[];
+}
+
+/** Groups of one network with members on one host. */
+export const maxMemberships = 1_024;
 
 /** An answer that an agent has: a binding, or a tombstone. */
 export type HeldKind = "binding" | "tombstone";
@@ -182,6 +202,8 @@ export type ControllerFrame =
       readonly vtepPort: number;
       /** This agent has registered the host just now: what its machine has is of another registration. */
       readonly isNew?: true;
+      /** The controller takes `memberships`, and sends `groups`. */
+      readonly groups?: true;
     }
   /** Everything that concerns the host: its networks, its local bindings, the answer to each key of its interest. */
   | {
@@ -259,6 +281,15 @@ export type ControllerFrame =
       readonly mac: MacAddress;
       readonly ip: IpAddress;
       readonly port: string;
+    }
+  /**
+   * Groups of other hosts of a network, or changes of them. Not part of the inventory, so without a position in the log. A host without a
+   * `whole` set has not said yet what it is in since the controller started: what is known of it from before stays.
+   */
+  | {
+      readonly type: "groups";
+      readonly vni: Vni;
+      readonly hosts: readonly ({ readonly host: string } & GroupChange)[];
     }
   /**
    * The CAs with which to check the controller's certificate from now on (PEM; empty: a public CA), and the issuer of

@@ -8,6 +8,7 @@ import {
   type Binding,
   type BindingKey,
   findWholeKnowledge,
+  parseGroup,
   parseIp,
   parseMac,
   parseRevision,
@@ -18,7 +19,14 @@ import { Compile, type Static, Type } from "../typebox.ts";
 import { parseConditions, WireConditions } from "./conditions.ts";
 import { parseFindings, WireFindings } from "./findings.ts";
 import { parsePrepared, WirePrepared } from "./prepared.ts";
-import { type AgentFrame, type ControllerFrame, FrameError, type Question } from "./protocol.ts";
+import {
+  type AgentFrame,
+  type ControllerFrame,
+  FrameError,
+  type GroupChange,
+  maxMemberships,
+  type Question,
+} from "./protocol.ts";
 import { parseAllowedWire, parseRecords, WireAllowed, WirePort, WireRecord } from "./records.ts";
 
 const WireKey = Type.Union([
@@ -64,6 +72,10 @@ const WireNetwork = Type.Object({
 });
 const WireSelf = { vtep: Type.String(), vtepPort: Type.Integer({ minimum: 1, maximum: 65_535 }) };
 
+/** The longest text of an IPv6 address. */
+const WireGroups = Type.Array(Type.String({ maxLength: 45 }), { maxItems: maxMemberships });
+const WireGroupChange = { whole: Type.Boolean(), joined: WireGroups, left: WireGroups };
+
 const agentWire = {
   hello: Type.Object({
     protocol: Type.Object({ min: Type.Integer(), max: Type.Integer() }),
@@ -74,6 +86,7 @@ const agentWire = {
     seeding: Type.Optional(Type.Literal(true)),
     senders: Type.Optional(Type.Literal(true)),
     broadcasts: Type.Optional(Type.Literal(true)),
+    groups: Type.Optional(Type.Literal(true)),
     epoch: Type.Optional(Type.String({ maxLength: 64 })),
     asOf: Type.Optional(Type.Integer()),
   }),
@@ -110,6 +123,7 @@ const agentWire = {
     ifFree: Type.Optional(Type.Literal(true)),
   }),
   probed: Type.Object({ id: Type.Integer(), answers: Type.Boolean() }),
+  memberships: Type.Object({ vni: Type.Integer(), ...WireGroupChange }),
 };
 /** The same in both versions. */
 const commonWire = {
@@ -119,6 +133,7 @@ const commonWire = {
     asOf: Type.Integer(),
     host: Type.String(),
     isNew: Type.Optional(Type.Literal(true)),
+    groups: Type.Optional(Type.Literal(true)),
     ...WireSelf,
   }),
   heartbeat: Type.Object({ asOf: Type.Integer() }),
@@ -133,6 +148,10 @@ const commonWire = {
     mac: Type.String(),
     ip: Type.String(),
     port: Type.String({ maxLength: 15 }),
+  }),
+  groups: Type.Object({
+    vni: Type.Integer(),
+    hosts: Type.Array(Type.Object({ host: Type.String(), ...WireGroupChange })),
   }),
   trust: Type.Object({ ca: Type.String(), issuer: Type.String({ maxLength: 256 }) }),
 };
@@ -265,6 +284,10 @@ function parseAgentNetwork(wire: Wire<typeof WireNetwork>): AgentNetwork {
   return { name, vni: parseVni(wire.vni), mtu, revision, ...(knowledge ? { knowledge } : {}), ...broadcast };
 }
 
+function parseGroupChange({ whole, joined, left }: Wire<Type.TObject<typeof WireGroupChange>>): GroupChange {
+  return { whole, joined: joined.map(parseGroup), left: left.map(parseGroup) };
+}
+
 /** An invalid address in a frame is as fatal as an invalid form: the rest of the frame cannot be trusted either. */
 function asFrameError<T>(parse: () => T): T {
   try {
@@ -296,6 +319,7 @@ export function parseAgentFrame(text: string): AgentFrame | undefined {
           ...(wire.seeding ? { seeding: true } : {}),
           ...(wire.senders ? { senders: true } : {}),
           ...(wire.broadcasts ? { broadcasts: true } : {}),
+          ...(wire.groups ? { groups: true } : {}),
           ...(wire.epoch === undefined ? {} : { epoch: wire.epoch }),
           ...(wire.asOf === undefined ? {} : { asOf: parseRevision(wire.asOf) }),
         };
@@ -347,6 +371,8 @@ export function parseAgentFrame(text: string): AgentFrame | undefined {
       }
       case "probed":
         return { type: "probed", id: wire.id, answers: wire.answers };
+      case "memberships":
+        return { type: "memberships", vni: parseVni(wire.vni), ...parseGroupChange(wire) };
     }
   });
 }
@@ -380,6 +406,10 @@ export function parseControllerFrame(text: string, reader: FrameReader): Control
       const { id, port } = wire;
       return { type: "probe", id, vni: parseVni(wire.vni), mac: parseMac(wire.mac), ip: parseIp(wire.ip), port };
     }
+    if (wire.type === "groups") {
+      const hosts = wire.hosts.map((each) => ({ host: each.host, ...parseGroupChange(each) }));
+      return { type: "groups", vni: parseVni(wire.vni), hosts };
+    }
     const asOf = parseRevision(wire.asOf);
     const answersOf = (frame: WithAnswers): Answer[] =>
       "records" in frame ? parseRecords(frame, asOf, reader.host) : frame.answers.map(parseAnswer);
@@ -396,6 +426,7 @@ export function parseControllerFrame(text: string, reader: FrameReader): Control
           vtep: parseVtep(wire.vtep),
           vtepPort: wire.vtepPort,
           ...(wire.isNew ? { isNew: true } : {}),
+          ...(wire.groups ? { groups: true } : {}),
         };
       case "snapshot":
         return {

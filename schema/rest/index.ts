@@ -2,6 +2,7 @@
 export * from "./access.ts";
 export * from "./allowed-address.ts";
 export * from "./condition.ts";
+export * from "./group.ts";
 export * from "./host.ts";
 export * from "./input.ts";
 export * from "./join-token.ts";

@@ -93,8 +93,9 @@ const KnowledgePatch = Type.Unsafe<KnowledgeMode | null>({
 
 const Broadcast = Type.Enum([...broadcastModes], {
   description:
-    "What becomes of IPv4 broadcasts of the guests. `off` (default): they stay on their host. `replicate`: the host of the sender sends a " +
-    "copy to every other host with a VM in the network. ARP is answered in both; DHCP and IGMP are never copied",
+    "What becomes of IPv4 broadcasts and of multicasts of the guests. `off` (default): they stay on their host. `replicate`: the host of the sender sends a " +
+    "copy to every other host with a VM in the network, of a multicast to those with a member of its group. ARP is answered in both; DHCP, IGMP and " +
+    "MLD are never copied",
 });
 const BroadcastPatch = Type.Unsafe<BroadcastMode | null>({
   ...Broadcast,

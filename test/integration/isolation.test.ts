@@ -86,6 +86,8 @@ function sendersLeak(
 /** Frames by their revision. An answered tombstone is not a leak; a pushed one would be, in an unseen network. */
 function leaksTo(host: string, agent: AgentClient, moments: ReadonlyMap<number, Moment>): string[] {
   return agent.received.flatMap((frame) => {
+    // No host of these scenes has a group; test/integration/groups.test.ts has what they reveal.
+    if (frame.type === "groups") return [`${frame.type} of a network without broadcast`];
     if (!("asOf" in frame) || frame.type === "welcome" || frame.type === "heartbeat") return [];
     const moment = moments.get(frame.asOf);
     if (frame.type === "senders") return moment ? sendersLeak(moment, host, frame) : [`${frame.type} of no revision`];

@@ -3,7 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { describe, expect, test } from "vitest";
-import { type BindingKey, parseIp, parseMac, parseVni } from "../../schema/address/index.ts";
+import { type BindingKey, parseGroup, parseIp, parseMac, parseVni } from "../../schema/address/index.ts";
 import type { ControllerFrame } from "../../schema/agent/index.ts";
 import { type AgentClient, type Controller, call, startController } from "./harness.ts";
 
@@ -152,7 +152,8 @@ function revealed(frame: ControllerFrame): string[] {
   const networks = "networks" in frame ? frame.networks.filter(({ vni }) => vni === blue.vni) : [];
   const answers =
     "answers" in frame ? frame.answers.filter((each) => each.key.vni === blue.vni && each.binding !== null) : [];
-  const isTable = (frame.type === "senders" || frame.type === "hosts") && frame.vni === blue.vni;
+  const tables: readonly FrameType[] = ["senders", "hosts", "groups"];
+  const isTable = tables.includes(frame.type) && "vni" in frame && frame.vni === blue.vni;
   return [
     ...networks.map(() => `${frame.type}: network`),
     ...answers.map(() => `${frame.type}: answer`),
@@ -249,6 +250,20 @@ const kinds: Readonly<Record<FrameType, readonly Kind[]>> = {
   ],
   hosts: [{ only: 2, reveals: "hosts: hosts", provoke: newcomer }],
   senders: [{ only: 1, reveals: "senders: hosts", provoke: newcomer }],
+  // The last of all: copies begin with it.
+  groups: [
+    {
+      only: 2,
+      reveals: "groups: hosts",
+      provoke: async ({ api, controller }) => {
+        await api(200, "PATCH", "/v1/networks/blue", { broadcast: "replicate" });
+        const member = await controller.agent("b").connect([], { groups: true, protocol: { min: 1, max: 2 } });
+        const joined = [parseGroup("239.1.2.3")];
+        member.send({ type: "memberships", vni: blue.vni, whole: false, joined, left: [] });
+        await member.heard();
+      },
+    },
+  ],
 };
 
 async function stage(): Promise<Omit<Scene, "agent">> {
@@ -264,7 +279,9 @@ async function stage(): Promise<Omit<Scene, "agent">> {
 }
 
 const connect = (controller: Controller, max: number, declared = keys) =>
-  controller.agent(subject).connect(declared, { seeding: true, senders: true, protocol: { min: 1, max } });
+  controller
+    .agent(subject)
+    .connect(declared, { seeding: true, senders: true, groups: true, protocol: { min: 1, max } });
 
 /** Provokes every frame in turn. */
 async function check(relation: Relation, protocol: number, scene: Scene): Promise<void> {

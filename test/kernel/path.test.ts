@@ -59,6 +59,8 @@ describeKernel("a path without an agent that repairs it", () => {
         held,
         replicas: new Replicas({ random: () => 0 }),
         broadcasts: noBroadcasts,
+        groups: { portsOf: () => [] },
+        groupTables: { hostsOf: () => [] },
         replication: { stateOf: () => undefined, aloneForMsOf: () => undefined },
         networks: { conditions: [] },
         conditions: { list: [] },

@@ -15,6 +15,7 @@ import { atOnce } from "../../controller/inventory/steps.ts";
 import { Broadcasts } from "../../node-agent/networks/broadcasts.ts";
 import { RegisteredNetworks } from "../../node-agent/networks/registered-networks.ts";
 import { entryKey } from "../../node-agent/tables/entry.ts";
+import { GroupTables } from "../../node-agent/tables/group-tables.ts";
 import { HostTables } from "../../node-agent/tables/host-tables.ts";
 import { parseRevision } from "../../schema/address/index.ts";
 import { parseControllerFrame } from "../../schema/agent/index.ts";
@@ -37,6 +38,7 @@ class AgentHost {
     this.broadcasts = new Broadcasts({
       registered: this.registered,
       hostTables: this.hostTables,
+      groupTables: new GroupTables(),
       devices: { adoptedFor: () => undefined },
       copiesPerSecond: 100,
       write: (operations) => this.tables.apply(operations),

@@ -57,7 +57,7 @@ export class FakeTables implements Tables {
   putForeign(entry: Entry): void {
     if (entry.kind === "broadcast") {
       this.entries.set(entryKey(entry), { entry, own: false, lasting: true });
-      for (const [key, each] of this.broadcasts(entry.vni)) this.entries.set(key, { ...each, own: false });
+      for (const [key, each] of this.destinations(entry)) this.entries.set(key, { ...each, own: false });
       return;
     }
     const stored = this.entries.get(entryKey(entry));
@@ -70,7 +70,7 @@ export class FakeTables implements Tables {
       return verb === "delete" ? { operation, ok: true } : { operation, ok: false, reason: "no device" };
     }
     if (verb === "delete" && operation.whole && entry.kind === "broadcast") {
-      for (const [key] of this.broadcasts(entry.vni)) this.entries.delete(key);
+      for (const [key] of this.destinations(entry)) this.entries.delete(key);
     } else if (verb === "delete") this.remove(entry);
     else {
       if (operation.anew) this.entries.delete(entryKey(entry));
@@ -89,11 +89,13 @@ export class FakeTables implements Tables {
 
   /** The mark is that of the list, and given with its first destination. */
   private listOf(entry: Entry): ActualEntry | undefined {
-    return entry.kind === "broadcast" ? this.broadcasts(entry.vni)[0]?.[1] : undefined;
+    return entry.kind === "broadcast" ? this.destinations(entry)[0]?.[1] : undefined;
   }
 
-  private broadcasts(vni: Vni): [string, ActualEntry][] {
-    return [...this.entries].filter(([, { entry }]) => entry.kind === "broadcast" && entry.vni === vni);
+  private destinations({ vni, mac }: Entry): [string, ActualEntry][] {
+    return [...this.entries].filter(
+      ([, { entry }]) => entry.kind === "broadcast" && entry.vni === vni && entry.mac === mac,
+    );
   }
 
   /** The kernel acknowledges the deletion of a tunnel entry that names another VTEP than the stored one, and keeps it. */

@@ -7,11 +7,12 @@ import { explain } from "../../node-agent/status/explain.ts";
 import { parseDestination } from "../../node-agent/status/protocol.ts";
 import { broadcastEntries, frameRate, maxCopies } from "../../node-agent/tables/broadcast.ts";
 import { type BroadcastEntry, broadcastMac, entryKey, type Operation } from "../../node-agent/tables/entry.ts";
+import { GroupTables } from "../../node-agent/tables/group-tables.ts";
 import { HostTables } from "../../node-agent/tables/host-tables.ts";
 import type { AgentNetwork } from "../../schema/address/index.ts";
 import { conditionSentence } from "../../schema/agent/index.ts";
 import { describeBroadcast } from "../../schema/plain/index.ts";
-import { ip, rev, vni, vtep } from "../support/addresses.ts";
+import { ip, mac, rev, vni, vtep } from "../support/addresses.ts";
 import { actual, healthy, healthyKernel } from "../support/path-facts.ts";
 
 const blue = vni(100);
@@ -56,8 +57,12 @@ test.each([
 );
 
 test("the rules name each tunnel with its rate", () => {
-  const { script, sizes } = broadcastElements([{ device: "nmv100", perMinute: 600, burst: 10 }]);
-  expect(sizes).toEqual(new Map([["tunnels", 1]]));
+  const { script, sizes } = broadcastElements([
+    { device: "nmv100", perMinute: 600, burst: 10, groups: new Map([[mac("52:54:00:00:00:01"), 3]]) },
+  ]);
+  expect(sizes.get("tunnels")).toBe(1);
+  expect([sizes.get("copies_1"), sizes.get("copies_4")]).toEqual([0, 1]);
+  expect(script).toContain('copies_4 { "nmv100" . 52:54:00:00:00:01 }');
   expect(script).toContain(
     'rates oifname "nmv100" update @talk { iifname limit rate over 600/minute burst 10 packets }',
   );
@@ -97,6 +102,7 @@ describe("a host", () => {
     broadcasts = new Broadcasts({
       registered,
       hostTables,
+      groupTables: new GroupTables(),
       devices: { adoptedFor: () => undefined },
       copiesPerSecond: 100,
       write: async (operations) => {
@@ -124,7 +130,9 @@ describe("a host", () => {
       [],
       0,
     ]);
-    expect(broadcasts.tunnels()).toEqual([{ vni: blue, device: "nmv100", perMinute: 3_000, burst: 50 }]);
+    expect(broadcasts.tunnels()).toEqual([
+      { vni: blue, device: "nmv100", perMinute: 3_000, burst: 50, groups: new Map() },
+    ]);
     await broadcasts.rulesLoaded(["nmv100"]);
     expect([broadcasts.stateOf(blue)?.state, broadcasts.awaitsRules, looked]).toEqual(["copied", false, 1]);
     expect(verbs()).toEqual(["put broadcast 100 192.0.2.2:4789", "put broadcast 100 192.0.2.3:4789"]);

@@ -45,6 +45,7 @@ async function startLink(log = pino({ level: "silent" })) {
     onTrust: () => seen.push("trust"),
     onClaimed: () => seen.push("claimed"),
     onProbe: () => seen.push("probe"),
+    onGroups: () => seen.push("groups"),
     onRevoked: () => seen.push("revoked"),
     onClosed: (reason) => seen.push(`closed, ${link.status.kind}: ${reason}`),
   };

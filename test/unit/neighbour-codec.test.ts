@@ -248,9 +248,12 @@ describe("an entry for broadcasts", () => {
     expect(decodePlace(fdb({ flags }, all), device)).toBeUndefined();
   });
 
-  test("is that of the tunnel alone, and of this address alone", () => {
+  test("is that of the tunnel alone, at the broadcast address or that of a group", () => {
     expect(decodePlace(fdb({ flags: NTF_MASTER }, all, dst("192.0.2.1")), device)).toBeUndefined();
-    for (const bytes of [Buffer.alloc(5, 0xff), Buffer.alloc(7, 0xff), Buffer.of(0xff, 0xff, 0xff, 0xff, 0xff, 0)])
+    const group = Buffer.of(0x01, 0x00, 0x5e, 1, 2, 3);
+    const found = decodePlace(fdb({ flags }, [NDA_LLADDR, group], dst("192.0.2.1")), device);
+    expect(found).toMatchObject({ kind: "broadcast", mac: "01:00:5e:01:02:03", vtep: "192.0.2.1" });
+    for (const bytes of [Buffer.alloc(5, 0xff), Buffer.alloc(7, 0xff)])
       expect(decodePlace(fdb({ flags }, [NDA_LLADDR, bytes], dst("192.0.2.1")), device)).toBeUndefined();
     expect(decodePlace(fdb({ flags }, lladdr, dst("192.0.2.1")), device)).toMatchObject({ kind: "tunnel" });
   });

@@ -11,14 +11,7 @@ import {
   type VtepAddress,
 } from "../../../schema/address/index.ts";
 import type { Miss } from "../../misses/miss.ts";
-import {
-  type ActualEntry,
-  type BroadcastEntry,
-  broadcastMac,
-  type Entry,
-  type Place,
-  type TunnelEntry,
-} from "../../tables/entry.ts";
+import type { ActualEntry, BroadcastEntry, Entry, Place, TunnelEntry } from "../../tables/entry.ts";
 import {
   type Attributes,
   attributeBytes,
@@ -119,7 +112,7 @@ export interface EntryDevice {
 }
 
 /**
- * A unicast or broadcast entry on a network's vxlan device, or undefined for anything else. Entries of the agent are neighbours with our
+ * A unicast, broadcast or multicast entry on a network's vxlan device, or undefined for anything else. Entries of the agent are neighbours with our
  * protocol tag, and FDB entries with `extern_learn` (where NDA_PROTOCOL is acknowledged and lost).
  */
 export function decodeEntry(message: NeighbourMessage, device: EntryDevice): ActualEntry | undefined {
@@ -135,7 +128,7 @@ export function decodeEntry(message: NeighbourMessage, device: EntryDevice): Act
   if (place.kind === "broadcast") {
     // With another VNI or a device, which the agent never writes, it is another destination, and is not deleted by this one's values.
     const isPlain = !attributes.has(NDA_VNI) && !attributes.has(NDA_IFINDEX);
-    return { entry: { ...place, mac: broadcastMac }, own: own && isPlain, lasting };
+    return { entry: place, own: own && isPlain, lasting };
   }
   const { vni, mac } = place;
   // The bridge does not age what is extern_learn, whatever its state says.
@@ -174,15 +167,19 @@ export function decodePlace(message: NeighbourMessage, device: EntryDevice): Pla
     return ip && { kind: "neighbour", vni, ip };
   }
   const lladdr = message.attributes.get(NDA_LLADDR);
-  if ((message.flags & NTF_SELF) !== 0 && lladdr && isBroadcastAddress(lladdr)) {
+  if ((message.flags & NTF_SELF) !== 0 && lladdr && isGroupAddress(lladdr)) {
     const end = readDestination(message, device);
-    return end && { kind: "broadcast", vni, ...end };
+    return end && { kind: "broadcast", vni, mac: macText(lladdr), ...end };
   }
   const mac = findMac(lladdr ?? Buffer.alloc(0));
   return mac && { kind: (message.flags & NTF_SELF) === 0 ? "bridge" : "tunnel", vni, mac };
 }
 
-const isBroadcastAddress = (bytes: Uint8Array): boolean => bytes.length === 6 && bytes.every((byte) => byte === 0xff);
+/** Broadcast or multicast: IEEE 802's I/G bit. */
+const isGroupAddress = (bytes: Uint8Array): boolean => bytes.length === 6 && ((bytes[0] ?? 0) & 1) === 1;
+
+const macText = (bytes: Uint8Array): MacAddress =>
+  [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(":") as MacAddress;
 
 /**
  * An entry of another program that hides misses: an all-zeros FDB entry those of all MACs, a neighbour that is not permanent those of its

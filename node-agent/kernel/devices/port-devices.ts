@@ -1,5 +1,5 @@
 // Looks up a device of this host by its name in sysfs: cheap enough for hundreds of ports at each change.
-import { existsSync, readFileSync, readlinkSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
 import { basename } from "node:path";
 import type { PortDevice } from "../../tables/port-claims.ts";
 
@@ -16,6 +16,31 @@ export function readPortDevice(name: string): PortDevice | undefined {
 export function readPortIfindex(name: string): number | undefined {
   try {
     return Number(readFileSync(`/sys/class/net/${name}/ifindex`, "utf8"));
+  } catch {
+    return undefined;
+  }
+}
+
+/** Names and ifindexes of a bridge's ports, the tunnel's among them; empty where there is no such bridge. */
+export function readBridgePorts(bridge: string): ReadonlyMap<string, number> {
+  try {
+    const names = readdirSync(`/sys/class/net/${bridge}/brif`);
+    return new Map(
+      names.flatMap((name) => {
+        const ifindex = readPortIfindex(name);
+        return ifindex === undefined ? [] : [[name, ifindex] as const];
+      }),
+    );
+  } catch {
+    return new Map();
+  }
+}
+
+/** The device's own MAC address in six bytes; undefined where there is no such device. */
+export function readDeviceMac(name: string): Buffer | undefined {
+  try {
+    const bytes = Buffer.from(readFileSync(`/sys/class/net/${name}/address`, "utf8").trim().replaceAll(":", ""), "hex");
+    return bytes.length === 6 ? bytes : undefined;
   } catch {
     return undefined;
   }

@@ -95,6 +95,7 @@ function run(data: AgentsData): void {
           since.ended++;
           inSync.delete(n);
         },
+        onGroups: () => {},
         onWelcome: (frame) => {
           epoch = frame.epoch;
         },

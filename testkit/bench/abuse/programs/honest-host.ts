@@ -76,6 +76,7 @@ async function begin({ target, ca, identity, vni, ip }: Extract<HostOrder, { kin
       onWelcome: () => {},
       onBase: () => {},
       onDelta: () => {},
+      onGroups: () => {},
       onHosts: () => {},
       onSenders: () => {},
       onTrust: () => {},
