@@ -13,7 +13,7 @@ const read = (path: string): string => readFileSync(join(root, path), "utf8");
 /** These only read, print, or set variables of their shell. */
 const reading: readonly RegExp[] = [
   /^(?:\[|:|cat|cut|date|echo|exit|export|field|grep|hash|head|hostname|nproc|printf|readlink|return|sed|set --|shift|command -v)(?= |$)(?!.*[^2]> ?[^&/])/,
-  /^nearmiss (?:explain|agent status|diff|events|vm list|apply -f fleet\.yaml$)/,
+  /^nearmiss (?:explain|agent status|diff|events|vm list|network groups|apply -f fleet\.yaml$)/,
   /^bridge fdb show |^nft list |^sysctl [a-z._-]+$/,
   /^\$?curl (?!.*(?:-X|-d|"\$@"))|^call "\$NEARMISS\/v1\/vms\/\$1"$/,
 ];

@@ -11,7 +11,7 @@ const root = join(import.meta.dirname, "../..");
 const reading: readonly RegExp[] = [
   / --help$/,
   /^nearmiss help /,
-  /^nearmiss (?:vm|host|network|token|ca|…)(?: (?:list|ls|get|show|describe)\b.*)?$/,
+  /^nearmiss (?:vm|host|network|token|ca|…)(?: (?:list|ls|get|show|describe|groups)\b.*)?$/,
   /^nearmiss (?:agent status|explain|resolve|events|audit|export|diff|config|status|whoami|version|completion)\b/,
   /^nearmiss(?: (?:agents?|agent remove|controller|…))?$/,
   /^ip (?:rule$|route (?:get|show)\b|(?:-d link|address|neigh) show\b)|^bridge (?:fdb|-d link) show\b/,
