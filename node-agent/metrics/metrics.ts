@@ -3,7 +3,6 @@ import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import { collectProcessMetrics } from "../../common/process-metrics.ts";
 import type { FinishedMiss } from "../misses/recent.ts";
 import type { StatusSources } from "../status/sources.ts";
-import { broadcastMac } from "../tables/entry.ts";
 
 /** A miss takes milliseconds; a second is the guest's own retry. */
 const missBuckets = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 3];
@@ -117,16 +116,10 @@ export function agentMetrics(sources: MetricsSources): Registry {
     () => sources.broadcasts.counters,
   );
   gauge("broadcast_destinations", "Destinations of broadcasts, summed over networks", () => {
-    let sum = 0;
-    for (const vni of registered.vnis())
-      for (const { mac } of sources.broadcasts.entriesOf(vni).values()) sum += Number(mac === broadcastMac);
-    return sum;
+    return sources.broadcasts.destinations.broadcasts;
   });
   gauge("group_destinations", "Destinations of multicast groups by MAC address, summed over networks", () => {
-    let sum = 0;
-    for (const vni of registered.vnis())
-      for (const { mac } of sources.broadcasts.entriesOf(vni).values()) sum += Number(mac !== broadcastMac);
-    return sum;
+    return sources.broadcasts.destinations.groups;
   });
   gauge("groups_joined", "Multicast groups with members among the guests of this host, summed over networks", () => {
     let sum = 0;

@@ -120,6 +120,13 @@ export class Broadcasts {
     return this.desired.get(vni) ?? nothing;
   }
 
+  /** Of all networks, what the kernel should have: of broadcasts, and of groups by MAC address. */
+  get destinations(): { readonly broadcasts: number; readonly groups: number } {
+    const macs = [...this.desired.values()].flatMap((entries) => [...entries.values()].map(({ mac }) => mac));
+    const broadcasts = macs.filter((mac) => mac === broadcastMac).length;
+    return { broadcasts, groups: macs.length - broadcasts };
+  }
+
   entryAt(place: Place): Entry | undefined {
     return this.entriesOf(place.vni).get(entryKey(place));
   }

@@ -29,7 +29,6 @@ import type { GroupTables } from "../tables/group-tables.ts";
 import type { HeldAnswers } from "../tables/held.ts";
 import type { Occasion } from "../tables/held-network.ts";
 import type { HostTableFrame, HostTables } from "../tables/host-tables.ts";
-import type { GroupWatch } from "../watch/group-watch.ts";
 import type { AppliedPosition } from "./applied-position.ts";
 import type { AwaitedGuests } from "./awaited-guests.ts";
 import type { MissOutcomes } from "./miss-outcomes.ts";
@@ -59,7 +58,11 @@ export interface FrameHandlerDependencies {
   readonly hostTables: Pick<HostTables, "take" | "keep">;
   readonly groupTables: Pick<GroupTables, "take" | "keep" | "forget" | "clear">;
   /** Of guests of this host (watch/group-watch.ts). */
-  readonly groups: Pick<GroupWatch, "begin" | "onClosed">;
+  readonly groups: {
+    /** The session has its snapshot. @param takes its controller takes memberships */
+    begin(takes: boolean): void;
+    onClosed(): void;
+  };
   /** Groups of other hosts have changed. */
   readonly groupsChanged: () => void;
   readonly broadcasts: Pick<Broadcasts, "forgetInherited">;

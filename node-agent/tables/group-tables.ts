@@ -1,6 +1,14 @@
 // Multicast groups with members on the other hosts of each network, as the controller sends them. No I/O.
 import type { GroupAddress, Vni } from "../../schema/address/index.ts";
-import type { GroupChange } from "../../schema/agent/index.ts";
+
+/** Of one host, as frames have it. */
+interface HostChange {
+  readonly host: string;
+  /** `joined` are all its groups. */
+  readonly whole: boolean;
+  readonly joined: readonly GroupAddress[];
+  readonly left: readonly GroupAddress[];
+}
 
 interface HostGroups {
   /** Its whole set was received: entries of an earlier run that lead there are not needed any more. */
@@ -11,7 +19,7 @@ interface HostGroups {
 export class GroupTables {
   private readonly byVni = new Map<Vni, Map<string, HostGroups>>();
 
-  take(vni: Vni, hosts: readonly ({ readonly host: string } & GroupChange)[]): void {
+  take(vni: Vni, hosts: readonly HostChange[]): void {
     const table = this.byVni.get(vni) ?? new Map<string, HostGroups>();
     this.byVni.set(vni, table);
     for (const { host, whole, joined, left } of hosts) {
