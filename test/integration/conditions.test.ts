@@ -58,7 +58,7 @@ test("are a whole set and then differences, by name and with their fix, on the h
   expect([ofVm?.kind, ofVm?.vm, ofVm?.network]).toEqual(["guest-never-seen", "web-1", "blue"]);
   expect(ofNetwork).toMatchObject({ kind: "mtu-too-large", host: "a", network: "blue", status: "true" });
   expect(ofNetwork?.reason).toBe("MTU 1450 does not fit the underlay's 1450");
-  expect(ofNetwork?.fix).toContain("raise the underlay's to 1450 on all hosts and switches (eth0 here)");
+  expect(ofNetwork?.fix).toContain("raise that of eth0 here to 1450; otherwise raise it on all hosts and switches");
   // The agent knows since when, which the controller may not have seen.
   expect(Date.now() - Date.parse(ofNetwork?.since ?? "")).toBeGreaterThanOrEqual(60_000);
   const kinds = async (path: string) =>
@@ -66,8 +66,7 @@ test("are a whole set and then differences, by name and with their fix, on the h
   expect(await kinds("/v1/vms/web-1")).toEqual(["guest-never-seen"]);
   expect((await kinds("/v1/networks/blue")).sort()).toEqual(["guest-never-seen", "mtu-too-large"]);
   expect((await call(controller, 200, "GET", "/v1/hosts/a")).problems).toContain(
-    "network blue: MTU 1450 does not fit the underlay's 1450; set the network's MTU to 1450 or less, or raise the underlay's to 1450 " +
-      "on all hosts and switches (eth0 here)",
+    "network blue: MTU 1450 does not fit the underlay's 1450; if other hosts have more, raise that of eth0 here to 1450; otherwise raise it on all hosts and switches, or set the network's MTU, and that of its guests, to 1450 or less",
   );
   const metrics = await (await fetch(`http://${controller.base}/metrics`)).text();
   expect(metrics).toContain('nearmiss_controller_conditions{kind="mtu-too-large",status="true"} 1');

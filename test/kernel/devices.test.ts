@@ -84,7 +84,7 @@ describeKernel("devices of a network", () => {
         reason: "underlay",
         vni: 106,
         values: { device: "under", mtu: "1451", underlay: "1500", most: "1450", needed: "1501" },
-        says: "network jumbo: MTU 1451 does not fit the underlay's 1500; set the network's MTU to 1450 or less, or raise the underlay's to 1501 on all hosts and switches (under here)",
+        says: "network jumbo: MTU 1451 does not fit the underlay's 1500; if other hosts have more, raise that of under here to 1501; otherwise raise it on all hosts and switches, or set the network's MTU, and that of its guests, to 1450 or less",
       },
     ]);
   });

@@ -48,7 +48,7 @@ describeKernel("an operator is informed of", () => {
     await a.ip(`link set ${underlayDevice} mtu 1400`);
     const { network, detail } = await told("mtu-too-large", underlayDevice);
     expect(network).toBe("blue");
-    expect(detail).toContain("raise the underlay's to 1500 on all hosts and switches");
+    expect(detail).toContain("here to 1500; otherwise raise it on all hosts and switches");
     await a.ip(`link set ${underlayDevice} mtu 1500`);
   });
 

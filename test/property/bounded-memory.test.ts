@@ -143,6 +143,7 @@ const bounds: Readonly<Record<string, number>> = {
   conditions: maxClaims,
   // A counter for each outcome.
   broadcasts: 3,
+  groups: 3,
   takeovers: 3,
 };
 const others = 2;
