@@ -96,7 +96,7 @@ describeKernel("devices of a network", () => {
         kind: "vtep-missing",
         reason: "missing",
         values: { vtep: "192.0.2.201" },
-        says: "no interface of this host has the VTEP address 192.0.2.201: packets to it are lost; register the host with the address that it has, or, if no other machine has it (ping -c 3 192.0.2.201 gets no answer), add it (ip address add 192.0.2.201/… dev …)",
+        says: "no interface of this host has the VTEP address 192.0.2.201: packets to it are lost; register the host with the address that it has, or, if no other machine has it (on another host, ping -c 3 192.0.2.201 gets no answer), add it (ip address add 192.0.2.201/… dev …)",
       },
     ]);
   });
