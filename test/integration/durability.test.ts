@@ -67,10 +67,16 @@ test("a broken store answers 500 to the caller, and ends the process", async () 
 test("acknowledged writes are present when the controller starts again", async () => {
   const first = await startController();
   await populate(first);
-  const before = await Promise.all(["networks", "hosts", "vms"].map((kind) => call(first, 200, "GET", `/v1/${kind}`)));
+  // Since when no agent is connected is not stored.
+  const all = async (controller: typeof first) => {
+    const lists = await Promise.all(
+      ["networks", "hosts", "vms"].map((kind) => call(controller, 200, "GET", `/v1/${kind}`)),
+    );
+    return JSON.parse(JSON.stringify(lists, (key, value) => (key === "conditions" ? undefined : value)));
+  };
+  const before = await all(first);
   await first.stop();
   const second = await startController({ db: first.db });
-  const after = await Promise.all(["networks", "hosts", "vms"].map((kind) => call(second, 200, "GET", `/v1/${kind}`)));
-  expect(after).toEqual(before);
+  expect(await all(second)).toEqual(before);
   expect(await call(second, 200, "GET", "/readyz")).toEqual({ ready: true, revision: 7 });
 });
