@@ -102,7 +102,7 @@ describeKernel("a tunnel end", () => {
 
     test("follows the link's MTU, down and up", async () => {
       await a.ip(`link set ${underlayDevice} mtu 1430`);
-      await problem(/^network blue: MTU 1400 does not fit the underlay's 1430; .*\(eth0 here\)/);
+      await problem(/^network blue: MTU 1400 does not fit the underlay's 1430; .* that of eth0 here/);
       const [fit] = (await explained())("MTU");
       expect(fit).toMatchObject({ state: "wrong", says: expect.stringContaining("the underlay's 1430 (eth0)") });
       await a.ip(`link set ${underlayDevice} mtu 9000`);
@@ -116,7 +116,7 @@ describeKernel("a tunnel end", () => {
     test("takes the smaller MTU of two uplinks, of the route itself, and of next hops as objects", async () => {
       await a.ip(`route replace 203.0.113.2 nexthop via ${b.address} nexthop via 198.18.0.2`);
       await a.ip("link set up2 mtu 1440");
-      await problem(/^network blue: MTU 1400 does not fit the underlay's 1440; .*\(up2 here\)/);
+      await problem(/^network blue: MTU 1400 does not fit the underlay's 1440; .* that of up2 here/);
       await a.ip("link set up2 mtu 1500");
       await noProblem();
       await a.ip("link set up2 down");
@@ -196,7 +196,7 @@ describeKernel("a tunnel end", () => {
     await noProblem();
     await passes();
     await a.ip("link set below mtu 1410");
-    await problem(/^network blue: MTU 1400 does not fit the underlay's 1410; .*\(below here\)/);
+    await problem(/^network blue: MTU 1400 does not fit the underlay's 1410; .* that of below here/);
     await a.ip("link set below mtu 1450");
     await noProblem();
   });
