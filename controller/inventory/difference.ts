@@ -29,9 +29,11 @@ export function* newVms(
   for (const id of hidden) {
     if (replaces && shown.vms.find(vms.nameOf(id)) !== none) continue;
     const host = hostPlaces.nameOf(vms.hostOf(id));
+    // The host for which it is prepared has to know of it, too.
+    const isAlways = replaces || vms.isPrepared(id);
     let change: VmChange | undefined;
     for (const each of vms.interfacesOf(id)) {
-      if (!replaces && !isConcerned(host, networkPlaces.nameOf(interfaces.networkOf(each)))) continue;
+      if (!isAlways && !isConcerned(host, networkPlaces.nameOf(interfaces.networkOf(each)))) continue;
       change = { kind: "vm", before: null, after: vms.get(id) };
       break;
     }

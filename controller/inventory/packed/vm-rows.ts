@@ -102,6 +102,11 @@ export class VmRows implements Named {
     return this.hosts.size(host);
   }
 
+  /** For another host than its own. */
+  isPrepared(id: number): boolean {
+    return this.rows.get(id, preparedHost) !== none;
+  }
+
   preparedOn(host: number): Iterable<number> {
     return this.prepared.get(host) ?? [];
   }
