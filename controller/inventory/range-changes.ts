@@ -43,7 +43,13 @@ export function* rangeChanges(transition: Transition): Steps<BindingChanges> {
 }
 
 function preparationsIn({ before, after }: Transition): ReturnType<typeof preparations> {
-  return preparations({ earlier: sideOf(before), later: sideOf(after) }, after, before.replacedVms);
+  return preparations({ earlier: sideOf(before), later: sideOf(after) }, after, preparedVms(before));
+}
+
+/** VMs that may be, or have been, prepared. */
+function* preparedVms(before: PinnedInventory): Generator<VmChange> {
+  yield* before.replacedVms;
+  for (const change of before.newVms(() => false)) if (change) yield change;
 }
 
 /** All but what concerns no host. Undefined is a step without a VM. */
