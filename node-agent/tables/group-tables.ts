@@ -43,7 +43,7 @@ export class GroupTables {
     for (const vni of this.byVni.keys()) if (!kept.has(vni)) this.byVni.delete(vni);
   }
 
-  /** No host has any, which is known of each: the controller does not know of groups. */
+  /** The controller does not know of groups: no host is in one. */
   clear(): void {
     this.byVni.clear();
   }
